@@ -1,0 +1,57 @@
+# Two commands do everything: `make up` runs the platform, `make test` proves it.
+# Both can be called again at any time; both install what they lack from the system's package registry.
+
+CARGO_TARGET_DIR ?= $(HOME)/.cache/klatch/target
+export CARGO_TARGET_DIR
+DATA ?= klatch-data
+LISTEN ?= 127.0.0.1:8480
+FUZZ_SECONDS ?= 60
+
+.PHONY: help up test check format fuzz bench clean tools
+
+help:
+	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
+	@echo 'make test    build and run every test'
+	@echo 'make check   format and lints'
+	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
+	@echo 'make bench   release build, then the whole table of figures (some 10 minutes)'
+
+# What a fresh machine may lack: a C compiler (SQLite, aws-lc), and strace, which one test watches the disk with.
+tools:
+	@for tool in cc strace; do \
+	  command -v $$tool >/dev/null || missing="$$missing $$( [ $$tool = cc ] && echo gcc libc6-dev || echo $$tool )"; \
+	done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95.0 with rustup, then call make again'; exit 1; }
+
+up: tools
+	@echo '[1/2] building klatch (a first build takes some minutes, the next ones seconds)'
+	@cargo build --profile up -p klatch
+	@echo '[2/2] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
+	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN)
+
+test: tools
+	@echo '[1/3] building the klatch binary that the tests start'
+	@cargo build -p klatch
+	@echo '[2/3] building the tests'
+	@cargo test --workspace --no-run
+	@echo '[3/3] running them'
+	@cargo test --workspace --no-fail-fast
+	@echo 'All tests passed. Next: make up, and say the first word.'
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+format:
+	cargo fmt --all
+
+fuzz:
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+bench: tools
+	cargo build --release -p klatch
+	$(CARGO_TARGET_DIR)/release/klatch bench all
+
+clean:
+	rm -rf $(CARGO_TARGET_DIR)
