@@ -1,0 +1,92 @@
+//! Presence: which users are connected to which gateway incarnations. An optimisation for fan-out, never the last filter.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use klatch_domain::{Incarnation, Timestamp, UserId};
+
+use crate::PresenceStatus;
+
+/// Presence cannot say: fan out by the lane.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("presence is unknown: {0}")]
+pub struct PresenceUnknown(pub String);
+
+/// How a user stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserPresence {
+    /// Who.
+    pub user: UserId,
+    /// Online, away, offline.
+    pub status: PresenceStatus,
+    /// When last active, if known.
+    pub last_active: Option<Timestamp>,
+}
+
+/// Where users are connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GatewaysOf {
+    /// Gateways holding a connection of any of the users asked for, each once.
+    pub gateways: Vec<Incarnation>,
+    /// How many gateways are alive.
+    pub live: usize,
+}
+
+/// The presence registry. A gateway holds a lease of [`Presence::LEASE_SECONDS`]; a user's entry lives with the gateway's.
+#[async_trait]
+pub trait Presence: Send + Sync + 'static {
+    /// Takes or renews the lease of a gateway. Entries of a gateway whose lease ran out are gone: answers false when they
+    /// were, and the gateway registers its users again. The first lease answers false too: nothing is registered yet.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`].
+    async fn renew(&self, gateway: Incarnation) -> Result<bool, PresenceUnknown>;
+
+    /// Gives up the lease and every entry of a gateway.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`].
+    async fn leave(&self, gateway: Incarnation) -> Result<(), PresenceUnknown>;
+
+    /// These users now have their first connection on this gateway (true), or have lost their last (false). When it
+    /// returns, later `gateways_of` calls see it. Answers those whose status changed for the world by this: first gateway
+    /// gained, last gateway lost. `last_active` is left out of those who are online now.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`], also when the gateway holds no lease: nothing was changed, `renew` first.
+    async fn set(
+        &self,
+        gateway: Incarnation,
+        users: &[(UserId, bool)],
+        now: Timestamp,
+    ) -> Result<Vec<UserPresence>, PresenceUnknown>;
+
+    /// Where these users are connected.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`].
+    async fn gateways_of(&self, users: &[UserId]) -> Result<GatewaysOf, PresenceUnknown>;
+
+    /// Where the users of each group are connected, in the order asked. A twin over a network asks all at once.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`].
+    async fn gateways_of_each(&self, groups: &[Arc<[UserId]>]) -> Result<Vec<GatewaysOf>, PresenceUnknown> {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            answers.push(self.gateways_of(group).await?);
+        }
+        Ok(answers)
+    }
+
+    /// How these users stand, in the order asked.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`].
+    async fn statuses(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PresenceUnknown>;
+}
+
+impl dyn Presence {
+    /// Length of a gateway's lease, seconds: three missed renewals, one every third of it.
+    pub const LEASE_SECONDS: u64 = 10;
+}
