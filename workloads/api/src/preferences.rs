@@ -1,0 +1,56 @@
+//! A member's own settings of a room; their other devices hear of it by the inbox.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State};
+use klatch_domain::{Kind, MessageId, Preferences, RoomId};
+use klatch_protocol::http::ChangePreferences;
+use serde::Serialize;
+
+use crate::{
+    body::{Ids, JsonBody},
+    notices::{self, Notice},
+    problem::Failure,
+    room_view,
+    shared::{Caller, Shared},
+    trace::Trace,
+};
+
+/// `preferences_changed`
+#[derive(Serialize)]
+struct PreferencesChanged {
+    room: RoomId,
+}
+
+/// Changes the caller's own settings of a room: what is left out stays.
+#[utoipa::path(patch, path = "/v1/rooms/{id}/preferences", tag = "rooms", params(("id" = RoomId, Path)),
+    request_body = ChangePreferences, responses((status = 200, body = Preferences)))]
+pub(crate) async fn change(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Extension(trace): Extension<Trace>,
+    ids: Ids,
+    JsonBody(body): JsonBody<ChangePreferences>,
+) -> Result<Json<Preferences>, Failure> {
+    let room = ids.room()?;
+    room_view::member(&shared, caller, room).await?;
+    let found = shared.directory.rooms_of_among(caller.user(), &[room]).await?;
+    let now = found.first().map(|room| room.preferences).unwrap_or_default();
+    let preferences = Preferences {
+        notify: body.notify.unwrap_or(now.notify),
+        hidden: body.hidden.unwrap_or(now.hidden),
+        marked_unread: body.marked_unread.unwrap_or(now.marked_unread),
+    };
+    if !shared.directory.set_preferences(caller.user(), room, preferences).await? {
+        return Err(Failure::room_not_found());
+    }
+    let notice = Notice {
+        owner: caller.user(),
+        message_id: MessageId::now(),
+        kind: Kind::PreferencesChanged,
+        content: notices::content(&PreferencesChanged { room })?,
+        silent: true,
+    };
+    notices::put(&shared, caller, notice, &trace).await?;
+    Ok(Json(preferences))
+}
