@@ -1,0 +1,325 @@
+//! After the commit: events go to the gateways that hold members, outcomes to who waits for them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use klatch_bus::{EventPublisher, GatewaysOf, Target};
+use klatch_domain::{Appended, Audience, Event, Incarnation, OutcomeEvent, RoomId, UserId};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    time::Instant,
+};
+
+use crate::{context::Context, item::Origin, notes::Note};
+
+/// Up to this many gateways, an event goes to each that needs it: a lane would save nothing and reach the others for
+/// nothing.
+const FEW_GATEWAYS: usize = 4;
+/// Above them, single gateways are served up to this share of all (one in four); beyond it, one publish to the lane is
+/// cheaper than that many copies.
+const SINGLE_SHARE: usize = 4;
+/// How long the number of gateways is believed. A lane reaches every gateway whatever their number, so an old number costs
+/// copies and loses nothing.
+const LIVE_FOR: Duration = Duration::from_secs(1);
+/// Bundles sent together: what a few rounds left while the last publish was under way.
+const BUNDLES: usize = 64;
+
+/// What one round has to say. Its size is bounded by the commands it settles, which are bounded where they are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Bundle {
+    /// Entries, in order of each room.
+    pub(crate) appended: Vec<Arc<Appended>>,
+    /// For every gateway, by the room's lane.
+    pub(crate) lanes: Vec<(RoomId, Event)>,
+    /// For every subscriber.
+    pub(crate) everyone: Vec<Event>,
+    pub(crate) outcomes: Vec<OutcomeEvent>,
+    /// Whose commands are settled by this, and how many of each.
+    pub(crate) settled: Vec<(Origin, usize)>,
+}
+
+impl Bundle {
+    /// One more command of this origin is settled once this has gone out.
+    pub(crate) fn settle(&mut self, origin: Origin) {
+        match self.settled.last_mut() {
+            Some((last, count)) if *last == origin => *count += 1,
+            _ => self.settled.push((origin, 1)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.appended.is_empty()
+            && self.lanes.is_empty()
+            && self.everyone.is_empty()
+            && self.outcomes.is_empty()
+            && self.settled.is_empty()
+    }
+}
+
+/// A bundle of one life of a consumer.
+pub(crate) struct Outgoing {
+    pub(crate) life: u64,
+    pub(crate) bundle: Bundle,
+}
+
+/// Sends bundles in order of arrival until nobody can send one any more, and says what is settled by it.
+pub(crate) async fn run(
+    context: Arc<Context>,
+    mut incoming: UnboundedReceiver<Outgoing>,
+    notes: UnboundedSender<Note>,
+) {
+    let mut fan_out = FanOut::new(context);
+    let mut outgoing = Vec::with_capacity(BUNDLES);
+    while incoming.recv_many(&mut outgoing, BUNDLES).await > 0 {
+        let mut settled = Vec::with_capacity(outgoing.len());
+        let mut events = Vec::new();
+        let mut rest = Batches::default();
+        for Outgoing { life, bundle } in outgoing.drain(..) {
+            events.extend(bundle.appended.into_iter().map(Directed::appended));
+            for (room, event) in bundle.lanes {
+                rest.put(Target::Lane(room), event);
+            }
+            for event in bundle.everyone {
+                rest.put(Target::Everyone, event);
+            }
+            for outcome in bundle.outcomes {
+                rest.put(Target::One(outcome.reply.incarnation), Event::Outcome(outcome));
+            }
+            settled.push((life, bundle.settled));
+        }
+        fan_out.send(events, rest).await;
+        for (life, settled) in settled {
+            // Nobody to hear it: the queue is closing, and what is not acknowledged comes again.
+            let _ = notes.send(Note::Settled { life, settled });
+        }
+    }
+}
+
+/// An event, and whose gateways it is for.
+pub(crate) struct Directed {
+    pub(crate) room: RoomId,
+    pub(crate) audience: Audience,
+    /// Somebody who is in the audience no more, and has to be told so.
+    pub(crate) also: Option<UserId>,
+    pub(crate) event: Event,
+}
+
+impl Directed {
+    fn appended(appended: Arc<Appended>) -> Self {
+        Self {
+            room: appended.room,
+            audience: appended.audience.clone(),
+            also: appended.removed,
+            event: Event::Appended(appended),
+        }
+    }
+}
+
+/// Events by target, each target once, in order of first use.
+#[derive(Default)]
+pub(crate) struct Batches {
+    ones: HashMap<Incarnation, usize>,
+    lanes: HashMap<RoomId, usize>,
+    everyone: Option<usize>,
+    batches: Vec<(Target, Vec<Event>)>,
+}
+
+impl Batches {
+    fn put(&mut self, target: Target, event: Event) {
+        let next = self.batches.len();
+        let place = match &target {
+            Target::One(incarnation) => *self.ones.entry(*incarnation).or_insert(next),
+            Target::Lane(room) => *self.lanes.entry(*room).or_insert(next),
+            Target::Everyone => *self.everyone.get_or_insert(next),
+        };
+        if place == next {
+            self.batches.push((target, Vec::new()));
+        }
+        self.batches[place].1.push(event);
+    }
+
+    /// What the other holds comes after what is here.
+    fn append(&mut self, other: Self) {
+        for (target, events) in other.batches {
+            for event in events {
+                self.put(target.clone(), event);
+            }
+        }
+    }
+}
+
+/// Where a room's events go in one publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Lane,
+    Ones(Vec<Incarnation>),
+}
+
+/// One publisher, and what it knows of the gateways.
+pub(crate) struct FanOut {
+    context: Arc<Context>,
+    publisher: Box<dyn EventPublisher>,
+    live: usize,
+    live_until: Instant,
+}
+
+impl FanOut {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        let publisher = context.bus.events.publisher(Incarnation::now());
+        Self { context, publisher, live: 0, live_until: Instant::now() }
+    }
+
+    /// Sends the events to whoever holds their audience, then the rest: one publish.
+    ///
+    /// A room keeps its order towards one gateway although its route may change between two publishes: one publisher sends
+    /// both, and in process both end in the gateway's one queue. (A broker's twin sends both on one channel to queues of
+    /// one gateway; should they still cross, clients order by position.)
+    pub(crate) async fn send(&mut self, events: Vec<Directed>, rest: Batches) {
+        let mut batches = Batches::default();
+        if !events.is_empty() {
+            self.route(events, &mut batches).await;
+        }
+        batches.append(rest);
+        if !batches.batches.is_empty() {
+            self.publisher.publish(batches.batches).await;
+        }
+    }
+
+    async fn route(&mut self, events: Vec<Directed>, batches: &mut Batches) {
+        if self.live_gateways().await <= 1 {
+            // All lanes end in the same place: one batch is enough.
+            let lane = events[0].room;
+            self.context.metrics.lanes.inc_by(events.len() as u64);
+            for directed in events {
+                batches.put(Target::Lane(lane), directed.event);
+            }
+            return;
+        }
+        let routes = self.routes(&events).await;
+        for directed in events {
+            match routes.get(&directed.room) {
+                Some(Route::Ones(gateways)) => {
+                    for gateway in gateways {
+                        batches.put(Target::One(*gateway), directed.event.clone());
+                    }
+                }
+                Some(Route::Lane) | None => {
+                    self.context.metrics.lanes.inc();
+                    batches.put(Target::Lane(directed.room), directed.event);
+                }
+            }
+        }
+    }
+
+    /// One route a room, so that its order holds within the publish.
+    async fn routes(&mut self, events: &[Directed]) -> HashMap<RoomId, Route> {
+        let mut audiences: HashMap<RoomId, Audience> = HashMap::with_capacity(events.len());
+        for directed in events {
+            let audience = with(&directed.audience, directed.also);
+            match audiences.get_mut(&directed.room) {
+                None => {
+                    audiences.insert(directed.room, audience);
+                }
+                Some(held) => *held = joined(held, &audience),
+            }
+        }
+        let mut rooms = Vec::with_capacity(audiences.len());
+        let mut groups = Vec::with_capacity(audiences.len());
+        let mut routes = HashMap::with_capacity(audiences.len());
+        for (room, audience) in audiences {
+            match audience {
+                Audience::Members(members) => {
+                    rooms.push(room);
+                    groups.push(members);
+                }
+                Audience::Room => {
+                    routes.insert(room, Route::Lane);
+                }
+            }
+        }
+        if groups.is_empty() {
+            return routes;
+        }
+        match self.context.bus.presence.gateways_of_each(&groups).await {
+            Ok(answers) => routes.extend(rooms.into_iter().zip(answers.into_iter().map(route_of))),
+            // Without a route an event takes the lane.
+            Err(error) => {
+                tracing::debug!(%error, "events go by their lanes");
+                self.context.metrics.presence_unknown.inc();
+            }
+        }
+        routes
+    }
+
+    async fn live_gateways(&mut self) -> usize {
+        let now = Instant::now();
+        if now >= self.live_until {
+            // Unknown: more than one, so that presence is asked where it matters.
+            self.live = self.context.bus.presence.gateways_of(&[]).await.map_or(usize::MAX, |answer| answer.live);
+            self.live_until = now + LIVE_FOR;
+        }
+        self.live
+    }
+}
+
+fn route_of(answer: GatewaysOf) -> Route {
+    let few = answer.live <= FEW_GATEWAYS || answer.gateways.len() * SINGLE_SHARE <= answer.live;
+    if few { Route::Ones(answer.gateways) } else { Route::Lane }
+}
+
+fn with(audience: &Audience, also: Option<UserId>) -> Audience {
+    match (audience, also) {
+        (Audience::Members(members), Some(user)) => Audience::Members(members.iter().copied().chain([user]).collect()),
+        (audience, _) => audience.clone(),
+    }
+}
+
+fn joined(one: &Audience, other: &Audience) -> Audience {
+    match (one, other) {
+        (Audience::Members(one), Audience::Members(other)) if Arc::ptr_eq(one, other) => {
+            Audience::Members(Arc::clone(one))
+        }
+        (Audience::Members(one), Audience::Members(other)) => {
+            Audience::Members(one.iter().chain(other.iter()).copied().collect())
+        }
+        _ => Audience::Room,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateways(held: u8, live: usize) -> GatewaysOf {
+        GatewaysOf { gateways: (0..held).map(|byte| Incarnation::from_bytes([byte; 16])).collect(), live }
+    }
+
+    #[test]
+    fn few_gateways_are_served_one_by_one_many_by_the_lane() {
+        assert!(matches!(route_of(gateways(4, 4)), Route::Ones(ones) if ones.len() == 4));
+        assert!(matches!(route_of(gateways(0, 100)), Route::Ones(ones) if ones.is_empty()));
+        assert!(matches!(route_of(gateways(25, 100)), Route::Ones(_)));
+        assert_eq!(route_of(gateways(26, 100)), Route::Lane);
+        assert_eq!(route_of(gateways(2, 5)), Route::Lane);
+    }
+
+    #[test]
+    fn a_target_has_one_batch_in_order_of_first_use() {
+        let event = |byte| Event::RoomDeleted { room: RoomId::from_bytes([byte; 16]) };
+        let (one, other) = (Incarnation::from_bytes([1; 16]), Incarnation::from_bytes([2; 16]));
+        let mut batches = Batches::default();
+        batches.put(Target::One(one), event(1));
+        batches.put(Target::One(other), event(2));
+        let mut rest = Batches::default();
+        rest.put(Target::Everyone, event(3));
+        rest.put(Target::One(one), event(4));
+        batches.append(rest);
+        assert_eq!(
+            batches.batches,
+            [
+                (Target::One(one), vec![event(1), event(4)]),
+                (Target::One(other), vec![event(2)]),
+                (Target::Everyone, vec![event(3)]),
+            ]
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! A command on its way through the service, without a copy of it.
+
+use std::sync::Arc;
+
+use klatch_domain::{Action, Command, MessageId, RoomId};
+use tokio::time::Instant;
+
+use crate::plan::Ask;
+
+/// A command beside its content, roughly, in bytes: what counts against bounds.
+const COMMAND_BYTES: usize = 400;
+
+/// Whom it tells when a command is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// The delivery of this tag.
+    Delivery(u64),
+    /// The follow-up job of this number.
+    Job(u64),
+}
+
+/// One command of a delivery, or of a follow-up job.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) batch: Arc<Vec<Command>>,
+    pub(crate) index: usize,
+    pub(crate) origin: Origin,
+    /// Rises over all commands of a queue: the order of a room.
+    pub(crate) arrival: u64,
+    pub(crate) taken_at: Instant,
+    /// It was handed out before, or its commit is unknown.
+    pub(crate) met_before: bool,
+    /// It came back so often that it runs alone.
+    pub(crate) alone: bool,
+}
+
+impl Item {
+    pub(crate) fn command(&self) -> &Command {
+        &self.batch[self.index]
+    }
+
+    pub(crate) fn room(&self) -> RoomId {
+        self.command().room
+    }
+
+    pub(crate) fn key(&self) -> (RoomId, MessageId) {
+        let command = self.command();
+        (command.room, command.message_id)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        bytes_of(self.command())
+    }
+
+    pub(crate) fn ask(&self, now: Instant) -> Ask<'_> {
+        let waited_out = now.duration_since(self.taken_at) >= crate::track::AFTER_WAIT;
+        Ask { command: self.command(), met_before: self.met_before, waited_out }
+    }
+}
+
+/// What a command weighs, in bytes of memory and of a statement.
+pub(crate) fn bytes_of(command: &Command) -> usize {
+    COMMAND_BYTES
+        + match &command.action {
+            Action::Append(draft) | Action::Notice { draft, .. } => draft.content.as_str().len(),
+            Action::CreateRoom(new) => new.others.len() * COMMAND_BYTES,
+            _ => 0,
+        }
+}
