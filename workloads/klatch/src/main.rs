@@ -1,0 +1,69 @@
+//! `klatch`: one binary for those who run Klatch, those who chat by it, and their scripts.
+
+mod admin;
+mod backup;
+mod bench;
+mod chat;
+mod doctor;
+mod failure;
+mod output;
+mod restore;
+mod stores;
+mod up;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
+
+/// Chat: run it, use it, script it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "klatch",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 something on this machine went wrong, 2 the command line is wrong, 3 the server refused, \
+4 no server answered.\n\nOutput is for people on a terminal and one JSON object a line in a pipe."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process.
+    Up(up::Arguments),
+    /// Users of this machine's data folder, whether 'klatch up' runs or not.
+    #[command(subcommand)]
+    User(admin::UserCommand),
+    /// Copy a data folder, in use or not, into one file.
+    Backup(backup::Arguments),
+    /// Make a data folder from a backup.
+    Restore(restore::Arguments),
+    /// Say what is wrong with an environment.
+    Doctor(doctor::Arguments),
+    /// Measure.
+    Bench(bench::Arguments),
+    /// Say the version.
+    Version,
+    #[command(flatten)]
+    Chat(chat::ChatCommand),
+}
+
+fn main() -> ExitCode {
+    // Whatever a klatch writes - databases, keys, sessions, backups - is its owner's alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let done = match CommandLine::parse().command {
+        Command::Up(arguments) => up::run(&arguments),
+        Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Restore(arguments) => restore::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Bench(arguments) => bench::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Version => output::line(&version::describe()).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Chat(command) => chat::run(command).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| failure::report(&error))
+}
