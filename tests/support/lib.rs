@@ -1,0 +1,21 @@
+//! Shared parts of the tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod arbitrary;
+pub mod conformance_bus;
+pub mod conformance_store_directory;
+pub mod conformance_store_effects;
+pub mod conformance_store_log;
+pub mod conformance_store_model;
+pub mod conformance_store_projections;
+pub mod conformance_store_shard;
+pub mod frames;
+pub mod fuzz;
+pub mod gateway_client;
+pub mod gateway_queries;
+pub mod gateway_world;
+pub mod klatch_process;
+pub mod person;
+pub mod shapes;
+pub mod simulation;

@@ -1,0 +1,300 @@
+//! A person with a plain HTTP client and a plain WebSocket: what any client of the wire contract could do. Not built on the
+//! SDK, so that a fault there cannot hide one in the server.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use klatch_domain::{Content, Kind, MessageId, Position, RoomId, SessionId, UserId};
+use klatch_protocol::{ClientFrame, Hello, SUBPROTOCOL, Send, ServerFrame, StoredFrame, Welcome, lines};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+};
+
+/// How long a test waits for something that must come: generous, as it only bounds a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The password of every person.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Someone signed in.
+#[derive(Clone)]
+pub struct Person {
+    http: reqwest::Client,
+    /// `http://HOST:PORT`
+    pub server: String,
+    /// Username.
+    pub name: String,
+    /// Id.
+    pub user: UserId,
+    /// The signed-in device.
+    pub session: SessionId,
+    /// Access token.
+    pub token: String,
+    /// Refresh token.
+    pub refresh_token: String,
+}
+
+impl Person {
+    /// Signs up and in.
+    pub async fn sign_up(server: &str, name: &str) -> Self {
+        let http = reqwest::Client::new();
+        let body = json!({"username": name, "password": PASSWORD});
+        let answer = http.post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
+        assert_eq!(answer.status(), StatusCode::CREATED, "sign up {name}: {}", answer.text().await.unwrap_or_default());
+        Self::sign_in(server, name).await
+    }
+
+    /// Signs in on one more device.
+    pub async fn sign_in(server: &str, name: &str) -> Self {
+        let http = reqwest::Client::new();
+        let body = json!({"username": name, "password": PASSWORD, "device_name": "test"});
+        let answer = http.post(format!("{server}/v1/sessions")).json(&body).send().await.expect("sign in");
+        assert_eq!(answer.status(), StatusCode::CREATED, "sign in {name}");
+        let answer: Value = answer.json().await.expect("JSON");
+        let text = |field: &str| answer[field].as_str().expect("a string").to_owned();
+        Self {
+            http,
+            server: server.to_owned(),
+            name: name.to_owned(),
+            user: answer["user"]["id"].as_str().expect("an id").parse().expect("a UUID"),
+            session: text("session_id").parse().expect("a UUID"),
+            token: text("access_token"),
+            refresh_token: text("refresh_token"),
+        }
+    }
+
+    /// The same person on a server that has moved to another port.
+    #[must_use]
+    pub fn at(&self, server: &str) -> Self {
+        Self { server: server.to_owned(), ..self.clone() }
+    }
+
+    /// One call; answers status and body.
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.server)).bearer_auth(&self.token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A GET that must succeed.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// The direct room with someone.
+    pub async fn direct(&self, other: &Self) -> RoomId {
+        let body = json!({"kind": "direct", "user": other.user});
+        self.made(self.call(Method::POST, "/v1/rooms", Some(body)).await)
+    }
+
+    /// A new private group.
+    pub async fn group(&self, name: &str, others: &[&Self]) -> RoomId {
+        let members: Vec<_> = others.iter().map(|other| other.user).collect();
+        let body = json!({"kind": "group", "name": name, "members": members});
+        self.made(self.call(Method::POST, "/v1/rooms", Some(body)).await)
+    }
+
+    fn made(&self, (status, body): (u16, Value)) -> RoomId {
+        assert!(status == 200 || status == 201, "{} makes a room: {status} {body}", self.name);
+        body["room"]["id"].as_str().expect("an id").parse().expect("a UUID")
+    }
+
+    /// Everything in a room's log, from the first entry.
+    pub async fn history(&self, room: RoomId) -> Vec<Value> {
+        let (mut entries, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.get(&format!("/v1/rooms/{room}/messages?after={after}&limit=200")).await;
+            entries.extend(page["entries"].as_array().expect("entries").iter().cloned());
+            if page["more"] != true {
+                return entries;
+            }
+            after = entries.last().expect("more after some")["position"]["seq"].as_u64().expect("a seq");
+        }
+    }
+
+    /// A WebSocket that has been welcomed.
+    pub async fn connect(&self) -> Socket {
+        let mut socket = Socket::open(&self.server).await.expect("a WebSocket");
+        socket.hello(&self.token).await;
+        socket
+    }
+}
+
+/// One WebSocket.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    waiting: VecDeque<ServerFrame>,
+    /// What the server said to `hello`.
+    pub welcome: Option<Welcome>,
+}
+
+/// Why no frame came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Closed with this code.
+    Closed(u16),
+    /// The transport broke.
+    Broken,
+}
+
+impl Socket {
+    /// The upgrade, without `hello`.
+    pub async fn open(server: &str) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
+        let mut request = format!("{}/v1/connect", server.replacen("http", "ws", 1)).into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+        let (stream, _) = connect_async(request).await?;
+        Ok(Self { stream, waiting: VecDeque::new(), welcome: None })
+    }
+
+    /// Sends `hello` and waits for `welcome`.
+    pub async fn hello(&mut self, token: &str) {
+        let hello = Hello { token: token.to_owned(), device: None, client: None, encodings: Vec::new(), resume: None };
+        self.send(&ClientFrame::Hello(hello)).await;
+        let welcome = self.until(|frame| match frame {
+            ServerFrame::Welcome(welcome) => Some(welcome.clone()),
+            _ => None,
+        });
+        self.welcome = Some(welcome.await);
+    }
+
+    /// Sends one frame.
+    pub async fn send(&mut self, frame: &ClientFrame) {
+        self.send_text(frame.encode()).await;
+    }
+
+    /// Sends any text.
+    pub async fn send_text(&mut self, text: String) {
+        // A server that has closed says so on the reading side.
+        let _closed = self.stream.send(Message::text(text)).await;
+    }
+
+    /// Sends any message.
+    pub async fn send_message(&mut self, message: Message) {
+        let _closed = self.stream.send(message).await;
+    }
+
+    /// Says something, without waiting for anything.
+    pub async fn say(&mut self, room: RoomId, text: &str) -> MessageId {
+        let id = MessageId::now();
+        let content = Content::text(text).expect("content");
+        self.send(&ClientFrame::Send(Send::new(id, room, Kind::Text, content))).await;
+        id
+    }
+
+    /// Says something and waits until it is stored.
+    pub async fn say_stored(&mut self, room: RoomId, text: &str) -> StoredFrame {
+        let id = self.say(room, text).await;
+        self.stored(id).await
+    }
+
+    /// Waits for `stored` of this id; a refusal fails the test.
+    pub async fn stored(&mut self, id: MessageId) -> StoredFrame {
+        self.until(|frame| match frame {
+            ServerFrame::Stored(stored) if stored.message_id == id => Some(stored.clone()),
+            ServerFrame::Refused(refused) if refused.message_id == id => panic!("refused: {refused:?}"),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The next frame, or how the connection ended.
+    pub async fn next(&mut self) -> Result<ServerFrame, Ended> {
+        if let Some(frame) = self.waiting.pop_front() {
+            return Ok(frame);
+        }
+        self.read().await
+    }
+
+    async fn read(&mut self) -> Result<ServerFrame, Ended> {
+        let (mut fresh, deadline) = (VecDeque::new(), tokio::time::Instant::now() + PATIENCE);
+        while fresh.is_empty() {
+            // One deadline for all: pings of the server must not keep a test waiting for ever.
+            let message = tokio::time::timeout_at(deadline, self.stream.next()).await.expect("a frame in time");
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    fresh.extend(lines(&text).map(|line| ServerFrame::decode(line).expect("a frame of the contract")));
+                }
+                Some(Ok(Message::Close(Some(close)))) => return Err(Ended::Closed(close.code.into())),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(other)) => panic!("the server sends text only, got {other:?}"),
+                Some(Err(_)) | None => return Err(Ended::Broken),
+            }
+        }
+        let first = fresh.pop_front().expect("not empty");
+        self.waiting.append(&mut fresh);
+        Ok(first)
+    }
+
+    /// Reads on until `wanted` finds something; what it does not want is kept for later calls, in order.
+    pub async fn until<T>(&mut self, mut wanted: impl FnMut(&ServerFrame) -> Option<T>) -> T {
+        let mut place = 0;
+        loop {
+            while place < self.waiting.len() {
+                if let Some(found) = wanted(&self.waiting[place]) {
+                    self.waiting.remove(place);
+                    return found;
+                }
+                place += 1;
+            }
+            // `read` puts what came with the first frame behind what waits; the first goes between.
+            let behind = self.waiting.len();
+            let frame = self.read().await.unwrap_or_else(|ended| panic!("the connection ended: {ended:?}"));
+            self.waiting.insert(behind, frame);
+        }
+    }
+
+    /// Waits for a `message` with this text.
+    pub async fn hears(&mut self, room: RoomId, text: &str) -> Position {
+        self.until(|frame| match frame {
+            ServerFrame::Message(message)
+                if message.room == room && text_of(message.entry.content.as_str()) == text =>
+            {
+                Some(message.entry.position)
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Reads on until the connection ends, and tells how.
+    pub async fn end(&mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.next().await {
+                return ended;
+            }
+        }
+    }
+
+    /// Everything that was sent before the answer to a ping: what has arrived, in order.
+    pub async fn settled(&mut self) -> Vec<ServerFrame> {
+        let reference = MessageId::now().to_string();
+        self.send(&ClientFrame::Ping(klatch_protocol::Ping { reference: Some(reference.clone()) })).await;
+        let mut frames = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(ServerFrame::Pong(pong)) if pong.reference.as_ref() == Some(&reference) => return frames,
+                Ok(frame) => frames.push(frame),
+                Err(ended) => panic!("the connection ended: {ended:?}"),
+            }
+        }
+    }
+}
+
+/// The `text` of a content, empty when there is none.
+#[must_use]
+pub fn text_of(content: &str) -> String {
+    let content: Value = serde_json::from_str(content).unwrap_or_default();
+    content["text"].as_str().unwrap_or_default().to_owned()
+}
