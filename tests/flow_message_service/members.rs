@@ -1,8 +1,7 @@
 //! Rooms, members, blocks, inboxes, and what the directory is told.
 
 use klatch_domain::{
-    Action, Audience, Code, Event, Kind, MessageId, Outcome, Role, RoomId, RoomKind, RoomName, Sender, Seq, UserId,
-    Visibility,
+    Action, Audience, Code, Event, Kind, Outcome, Role, RoomId, RoomKind, RoomName, Sender, Seq, UserId, Visibility,
 };
 use klatch_store::directory::{Friendships as _, RoomProjections as _};
 
@@ -31,14 +30,6 @@ async fn notices_until(world: &World, user: UserId, enough: impl Fn(&[(Kind, Str
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("the notices never come")
-}
-
-/// Notices follow the outcome of what caused them: they come for certain, not at once.
-async fn notices_are(world: &World, user: UserId, expected: &[(Kind, String)]) {
-    while notices(world, user).await.len() < expected.len() {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-    assert_eq!(notices(world, user).await, expected);
 }
 
 fn joined(room: RoomId) -> (Kind, String) {
