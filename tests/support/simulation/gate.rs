@@ -1,20 +1,16 @@
-//! Gateways and the writer behind them: what they promise, and how they may fail within it.
+//! Gateways: what they promise, and how they may fail within it.
 //!
 //! They hold to the wire contract and no better: after a retryable refusal a room's later sends of that connection are
 //! refused until that very id comes again; pushing is at most once; answers may be lost with whoever had to give them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use klatch_client_sdk::core::Input;
-use klatch_domain::{Code, Entry, MessageId, Refusal, RoomId, SessionId, UserId};
-use klatch_protocol::{
-    Accepted, Busy, ClientFrame, Limits, MessageFrame, PositionFrame, Refused, Reset, Resumed, Send, ServerFrame,
-    StoredFrame, Welcome, close,
-};
+use klatch_domain::{Code, MessageId, Refusal, RoomId, SessionId, UserId};
+use klatch_protocol::{Accepted, Busy, ClientFrame, Limits, Refused, Resumed, Send, ServerFrame, Welcome, close};
 use rand::RngExt;
 
 use super::ids;
-use super::model::Appended;
 use super::world::{Command, Delivery, Event, World};
 
 /// The pace gateways ping at, milliseconds.
@@ -23,8 +19,6 @@ const HEARTBEAT_MS: u64 = 30_000;
 const PATIENCE_MS: u64 = 1_000;
 /// A send without an outcome is given up after this, milliseconds.
 const OVERDUE_MS: u64 = 60_000;
-/// It looks again this often, milliseconds.
-const LOOK_AGAIN_MS: u64 = 50;
 
 /// One gateway.
 #[derive(Debug, Clone, Default)]
@@ -49,21 +43,21 @@ pub(super) struct Connection {
     down_at: u64,
     up_at: u64,
     /// Refused for the time being: until this id comes, the room takes nothing. Of several the earliest.
-    blocked: BTreeMap<RoomId, (u64, MessageId)>,
+    pub(super) blocked: BTreeMap<RoomId, (u64, MessageId)>,
     /// All that were refused for the time being and have not come again, in order.
-    failed: BTreeMap<RoomId, BTreeMap<u64, MessageId>>,
+    pub(super) failed: BTreeMap<RoomId, BTreeMap<u64, MessageId>>,
     /// The order in which sends came, the last time each did.
     numbers: BTreeMap<MessageId, u64>,
     sends: u64,
     /// Published, without an outcome yet, in order.
-    unsettled: BTreeMap<RoomId, Vec<(MessageId, u64)>>,
+    pub(super) unsettled: BTreeMap<RoomId, Vec<(MessageId, u64)>>,
     watermarks: BTreeMap<RoomId, klatch_domain::Position>,
 }
 
 impl Connection {
     /// A send that did not pass must come again first, and what was sent after it again after it: that counts as sent no
     /// more, nor does what becomes of it.
-    fn fail(&mut self, room: RoomId, message_id: MessageId) {
+    pub(super) fn fail(&mut self, room: RoomId, message_id: MessageId) {
         if let Some(unsettled) = self.unsettled.get_mut(&room)
             && let Some(place) = unsettled.iter().position(|(id, _)| *id == message_id)
         {
@@ -91,7 +85,7 @@ impl Connection {
     }
 
     /// It came again, or has no need to.
-    fn is_back(&mut self, room: RoomId, message_id: MessageId) {
+    pub(super) fn is_back(&mut self, room: RoomId, message_id: MessageId) {
         if let Some(number) = self.numbers.remove(&message_id)
             && let Some(failed) = self.failed.get_mut(&room)
         {
@@ -100,7 +94,7 @@ impl Connection {
     }
 
     /// Whether it was sent and has no outcome.
-    fn is_unsettled(&self, room: RoomId, message_id: MessageId) -> bool {
+    pub(super) fn is_unsettled(&self, room: RoomId, message_id: MessageId) -> bool {
         self.unsettled.get(&room).is_some_and(|sent| sent.iter().any(|(id, _)| *id == message_id))
     }
 
@@ -167,7 +161,7 @@ impl World {
         self.at(at, Event::ToClient { connection, what });
     }
 
-    fn send_frame(&mut self, connection: usize, frame: ServerFrame) {
+    pub(super) fn send_frame(&mut self, connection: usize, frame: ServerFrame) {
         self.send_down(connection, Delivery::Frame(Box::new(frame)));
     }
 
@@ -372,161 +366,11 @@ impl World {
         }
     }
 
-    fn refuse(&mut self, connection: usize, room: RoomId, message_id: MessageId, mut refusal: Refusal) {
+    pub(super) fn refuse(&mut self, connection: usize, room: RoomId, message_id: MessageId, mut refusal: Refusal) {
         if self.random.random_bool(0.2) {
             refusal.retry_after_ms = None;
         }
         self.send_frame(connection, ServerFrame::Refused(Refused::new(message_id, room, refusal)));
-    }
-
-    /// The writer decides.
-    pub(super) fn ingest(&mut self, command: Command) -> Result<(), String> {
-        let Command { connection, room, message_id, .. } = command;
-        self.note(|_| format!("writer <- {message_id:?} of connection {connection}, after {:?}", command.after));
-        let settled =
-            |world: &mut Self, id| world.model.log(room).find(id).is_some() || world.dead.contains(&(connection, id));
-        if let Some(before) = command.after
-            && !settled(self, before)
-        {
-            if self.now < command.patience {
-                self.after(LOOK_AGAIN_MS, Event::Ingest(Box::new(command)));
-                return Ok(());
-            }
-            let refusal = Refusal::retryable(Code::Busy, "the message before it did not come", 100);
-            self.outcome(connection, room, message_id, Err(refusal));
-            return Ok(());
-        }
-        let at = self.service_time();
-        match self.model.log(room).append(command.sender, message_id, command.draft, at) {
-            Ok(Appended::New(entry)) => {
-                self.fan_out(room, &entry, Some(connection));
-                self.outcome(connection, room, message_id, Ok(entry));
-            }
-            Ok(Appended::Repeat(entry)) => self.outcome(connection, room, message_id, Ok(entry)),
-            Err(refusal) => {
-                self.dead.insert((connection, message_id));
-                self.outcome(connection, room, message_id, Err(refusal));
-            }
-        }
-        Ok(())
-    }
-
-    fn outcome(
-        &mut self,
-        connection: usize,
-        room: RoomId,
-        message_id: MessageId,
-        outcome: Result<Box<Entry>, Refusal>,
-    ) {
-        if self.goes_wrong(self.plan.lose_outcome) {
-            self.report.mangled += 1;
-        } else {
-            self.give_outcome(connection, room, message_id, outcome);
-        }
-    }
-
-    fn give_outcome(
-        &mut self,
-        connection: usize,
-        room: RoomId,
-        message_id: MessageId,
-        outcome: Result<Box<Entry>, Refusal>,
-    ) {
-        let Some(there) = self.connections.get_mut(connection).filter(|there| there.live) else { return };
-        let retryable = outcome.as_ref().is_err_and(|refusal| refusal.retryable);
-        let counts = there.is_unsettled(room, message_id);
-        if let Some(unsettled) = there.unsettled.get_mut(&room).filter(|_| !retryable) {
-            unsettled.retain(|(id, _)| *id != message_id);
-        }
-        let awaited = there.blocked.get(&room).is_some_and(|(_, awaited)| *awaited == message_id);
-        if awaited && !retryable && (outcome.is_err() || !self.plan.strict) {
-            there.is_back(room, message_id);
-            there.blocked.remove(&room);
-            if let Some((number, next)) = there.failed.get(&room).and_then(|failed| failed.first_key_value()) {
-                there.blocked.insert(room, (*number, *next));
-            }
-        }
-        match outcome {
-            Ok(row) => self.send_frame(
-                connection,
-                ServerFrame::Stored(StoredFrame {
-                    message_id,
-                    room,
-                    position: row.position,
-                    ordinal: row.ordinal,
-                    at: row.at,
-                }),
-            ),
-            Err(refusal) => {
-                if refusal.retryable && counts {
-                    there.fail(room, message_id);
-                }
-                self.refuse(connection, room, message_id, refusal);
-            }
-        }
-    }
-
-    /// Everyone who may see an entry gets it, mostly.
-    pub(super) fn fan_out(&mut self, room: RoomId, entry: &Entry, sender: Option<usize>) {
-        let members: BTreeSet<UserId> = self.model.log(room).members.clone();
-        let sees = |there: &Connection| there.live && members.contains(&there.user);
-        let targets: Vec<usize> =
-            self.connections.iter().enumerate().filter(|(_, there)| sees(there)).map(|(at, _)| at).collect();
-        for connection in targets {
-            if sender == Some(connection) && self.random.random_bool(0.5) {
-                continue;
-            }
-            if self.goes_wrong(self.plan.drop) {
-                self.report.mangled += 1;
-                if self.random.random_bool(self.plan.noticed) {
-                    let wait = self.random.random_range(0..=3_000);
-                    self.after(wait, Event::Position { connection, room });
-                }
-                continue;
-            }
-            let copies = if self.goes_wrong(self.plan.double) { 2 } else { 1 };
-            self.report.mangled += copies - 1;
-            for _ in 0..copies {
-                let held_back =
-                    if self.goes_wrong(0.5) { self.random.random_range(0..=self.plan.reorder_ms) } else { 0 };
-                let wait = self.random.random_range(0..=5) + held_back;
-                let entry = Box::new(entry.clone());
-                self.after(wait, Event::FanOut { connection, room, entry });
-            }
-        }
-    }
-
-    /// The last filter: who is no member any more gets nothing.
-    fn may_see(&mut self, connection: usize, room: RoomId) -> bool {
-        let Some(there) = self.connections.get(connection).filter(|there| there.live) else { return false };
-        let user = there.user;
-        self.model.log(room).members.contains(&user)
-    }
-
-    pub(super) fn push_entry(&mut self, connection: usize, room: RoomId, entry: &Entry) -> Result<(), String> {
-        if self.may_see(connection, room) {
-            let members_version = klatch_domain::Seq(0);
-            let frame = MessageFrame { room, entry: entry.clone(), members_version };
-            self.send_frame(connection, ServerFrame::Message(frame));
-        }
-        Ok(())
-    }
-
-    pub(super) fn push_position(&mut self, connection: usize, room: RoomId) -> Result<(), String> {
-        if self.may_see(connection, room) {
-            let log = self.model.log(room);
-            let frame = PositionFrame { room, head: log.head(), head_ordinal: log.head_ordinal() };
-            self.send_frame(connection, ServerFrame::Position(frame));
-        }
-        Ok(())
-    }
-
-    pub(super) fn push_reset(&mut self, connection: usize, room: RoomId) -> Result<(), String> {
-        if self.may_see(connection, room) {
-            let generation = self.model.log(room).generation;
-            self.send_frame(connection, ServerFrame::Reset(Reset { room, generation }));
-        }
-        Ok(())
     }
 }
 

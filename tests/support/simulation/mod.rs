@@ -14,6 +14,7 @@ mod person;
 mod plan;
 mod trouble;
 mod world;
+mod writer;
 
 use std::fmt;
 
