@@ -98,7 +98,7 @@ impl Work {
 /// when their events are on their way.
 pub(crate) async fn run(context: Arc<Context>, work: Work, post: Post) {
     let Work { mut bundle, rooms, projection, notices, closed, .. } = work;
-    let rooms: Vec<RoomId> = rooms.into_iter().collect();
+    let mut held = Some(rooms.into_iter().collect::<Vec<_>>());
     let until = Instant::now() + HOLD;
     let closes = projection.closes() || !closed.is_empty();
     let project = projection.run(&context);
@@ -116,13 +116,16 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, post: Post) {
     let settled = std::mem::take(&mut bundle.settled);
     if timeout_at(until, &mut first).await.is_err() {
         post.announce(std::mem::take(&mut bundle));
-        post.release(rooms.clone());
+        post.release(held.take().unwrap_or_default());
         first.await;
     }
     let early = timeout_at(until, &mut second).await;
     bundle.outcomes = outcomes;
     post.announce(bundle);
-    post.release(rooms);
+    // Once: by a second release later work would lose its hold on the same rooms.
+    if let Some(rooms) = held {
+        post.release(rooms);
+    }
     if early.is_err() {
         second.await;
     }
