@@ -63,11 +63,6 @@ pub(crate) async fn sign_up(
     match shared.directory.create_user(&user, &hash).await {
         Ok(()) => Ok(created(&shared, &user)),
         Err(UserError::UsernameTaken) => taken(&shared, &user, body.password).await,
-        // The same call at the same time takes the id first, which no store tells from a fault.
-        Err(UserError::Store(error)) => match shared.directory.credentials(&user.username).await? {
-            Some((stored, _)) if stored.id == user.id => taken(&shared, &user, body.password).await,
-            _ => Err(error.into()),
-        },
         Err(error) => Err(user_failure(error)),
     }
 }

@@ -80,7 +80,7 @@ pub enum UserError {
 /// Users.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// A new user with the hash of their password (PHC string).
+    /// A new user with the hash of their password (PHC string). One whose id is there already has its name taken, by itself.
     ///
     /// # Errors
     /// [`UserError`].
