@@ -1,7 +1,8 @@
 //! Rooms, members, blocks, inboxes, and what the directory is told.
 
 use klatch_domain::{
-    Action, Audience, Code, Event, Kind, Outcome, Role, RoomId, RoomKind, RoomName, Sender, Seq, UserId, Visibility,
+    Action, Audience, Code, Event, Kind, MessageId, Outcome, Role, RoomId, RoomKind, RoomName, Sender, Seq, UserId,
+    Visibility,
 };
 use klatch_store::directory::{Friendships as _, RoomProjections as _};
 
@@ -278,4 +279,31 @@ async fn a_large_new_group_is_announced_once_to_its_lane() {
         })
         .collect();
     assert_eq!(announced, [(Seq(41), &Audience::Room)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaving_and_coming_back_reaches_the_inbox_in_order() {
+    let mut world = World::new().await;
+    let [owner, member] = people();
+    let room = world.group(&[owner, member]).await;
+    let mut ids: Vec<MessageId> = Vec::new();
+    let mut batch = Vec::new();
+    for _ in 0..5 {
+        batch.push(world.command(owner, room, Action::RemoveMember { user: member.user }));
+        batch.push(world.command(owner, room, Action::PutMember { user: member.user, role: None }));
+    }
+    ids.extend(batch.iter().map(|command| command.message_id));
+    // One delivery each, so that rounds cut them anywhere.
+    for command in batch {
+        world.publish(vec![command]).await;
+    }
+    for id in ids {
+        stored(world.outcome(id).await);
+    }
+    let told = notices_until(&world, member.user, |told| told.len() >= 11).await;
+    assert_eq!(told.first(), Some(&joined(room)));
+    let leaves: Vec<_> = told.iter().filter(|one| **one == left(room)).collect();
+    assert_eq!(leaves.len(), 5);
+    assert_eq!(told.last(), Some(&joined(room)), "the last word is the last change");
+    assert_eq!(world.stores.directory.rooms_of(member.user, None, 10).await.unwrap().len(), 1);
 }
