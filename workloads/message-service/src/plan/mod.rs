@@ -9,8 +9,6 @@ mod members;
 mod notice;
 pub(crate) mod repeat;
 mod room;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
