@@ -195,6 +195,9 @@ async fn typing_and_presence_reach_those_who_watch() {
 async fn what_was_missed_comes_by_sync() {
     let two = two().await;
     let mut ada = two.ada.connect().await;
+    while two.bob.history(RoomId::inbox_of(two.bob.user)).await.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
     for number in 0..120 {
         ada.say_stored(two.room, &format!("{number}")).await;
     }

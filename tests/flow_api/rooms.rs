@@ -50,7 +50,7 @@ async fn a_group_has_a_name_members_and_an_owner() {
     assert_eq!(room.body["room"]["role"], "owner");
     let seen = world.get(&bob, format!("/v1/rooms/{}", room.room())).await;
     assert_eq!(seen["room"]["role"], "member");
-    assert_eq!(world.inbox(&bob).await, [("member_joined".to_owned(), json!({"room": room.room()}))]);
+    assert_eq!(world.inbox_of(&bob, 1).await, [("member_joined".to_owned(), json!({"room": room.room()}))]);
     let many: Vec<_> = (0..5_001).map(|_| UserId::now()).collect();
     for (body, code, field) in [
         (json!({"kind": "group", "name": ""}), "validation_failed", "name"),
@@ -80,7 +80,7 @@ async fn a_repeated_call_makes_one_group() {
     assert_eq!(make(&world, &ada.token).await.room(), one.room());
     assert_ne!(make(&world, &bob.token).await.is(201, "another's key").room(), one.room());
     assert_eq!(walk(&world, &ada, "/v1/rooms", "rooms", 50).await.len(), 1);
-    assert_eq!(world.inbox(&bob).await.len(), 2, "one invitation, and his own group");
+    assert_eq!(world.inbox_of(&bob, 2).await.len(), 2, "one invitation, and his own group");
     world.end().await;
 }
 

@@ -71,6 +71,7 @@ async fn the_inbox_comes_when_asked_for() {
         json!({"rooms": [], "inbox": {"room": inbox, "head": {"generation": 1, "seq": 0}, "head_ordinal": 0, "entries": [], "more": false}})
     );
     let room = world.group(&ada, "group", &[&bob], "private").await;
+    world.inbox_of(&bob, 1).await;
     let answer = sync(&world, &bob, nothing).await;
     assert_eq!(answer["inbox"]["entries"][0]["content"], json!({"room": room}));
     let newest = json!({"inbox": answer["inbox"]["head"], "rooms": [from_start(inbox)]});

@@ -223,6 +223,21 @@ impl World {
         self.ask(person, "POST", format!("/v1/rooms/{room}/messages"), body).await
     }
 
+    /// Somebody's inbox once it holds so many. What a membership change tells an inbox follows its outcome: it comes for
+    /// certain, not at once.
+    pub(crate) async fn inbox_of(&self, person: &Person, count: usize) -> Vec<(String, Value)> {
+        let wait = async {
+            loop {
+                let told = self.inbox(person).await;
+                if told.len() >= count {
+                    return told;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(klatch_tests::person::PATIENCE, wait).await.expect("notices in time")
+    }
+
     /// The (kind, content) of everything in somebody's inbox.
     pub(crate) async fn inbox(&self, person: &Person) -> Vec<(String, Value)> {
         let body = json!({"inbox": {"generation": 0, "seq": 0}, "limit": 200});
