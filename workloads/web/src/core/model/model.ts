@@ -1,0 +1,367 @@
+/** The state of the client in one tab: fed with news, read through cells. No I/O, no timers. */
+import { ClientError } from '../error';
+import type { Account, Draft, Me, Receipts, RoomList, RoomRow, Settings, Status, Warning } from '../interface';
+import { needsTarget, type Entry } from '../wire/entry';
+import type { Me as WireMe, MemberOut } from '../wire/http';
+import { Batch, Cell, Cells } from './cell';
+import type { News, State } from './news';
+import { OutboxView } from './outbox_view';
+import { meOf, People } from './people';
+import { NO_RECEIPTS, RoomReceipts } from './receipts';
+import { joinListed, rowOf, withAppended, withRead, type RoomFacts } from './room_facts';
+import { RoomTimeline } from './room_timeline';
+
+export const DEFAULT_SETTINGS: Settings = {
+  theme: 'system',
+  density: 'comfortable',
+  language: 'system',
+  notifications: false,
+  sound: false,
+  singleKeyShortcuts: true,
+  sendOnEnter: true,
+};
+
+const NO_DRAFT: Draft = { text: '' };
+const STARTING: Status = { connection: 'connecting', unsent: 0, failed: 0, leader: false, clockOffsetMs: 0 };
+
+export class Model {
+  readonly batch = new Batch();
+  readonly people = new People(this.batch);
+  readonly outbox = new OutboxView();
+  readonly facts = new Map<string, RoomFacts>();
+  readonly drafts = new Map<string, Draft>();
+  readonly #rows = new Map<string, RoomRow>();
+  readonly #timelines = new Map<string, RoomTimeline>();
+  readonly #receipts = new Map<string, RoomReceipts>();
+  /** Rooms whose unread count only the server can tell. */
+  readonly unclear = new Set<string>();
+  readonly #clock: () => number;
+  /** What lists of this tab may have to read again. */
+  onFriends: () => void = () => {};
+  onMembers: (room: string) => void = () => {};
+  #account: Account = { state: 'loading' };
+  #status = STARTING;
+  #me: WireMe | undefined;
+  #settings = DEFAULT_SETTINGS;
+  #warnings: readonly Warning[] = [];
+  #listLoaded = false;
+
+  readonly account = new Cell<Account>(this.batch, () => this.#account);
+  readonly status = new Cell<Status>(this.batch, () => ({ ...this.#status, ...this.outbox.counts() }));
+  readonly me = new Cell<Me | undefined>(this.batch, () => this.#me && meOf(this.#me));
+  readonly settings = new Cell<Settings>(this.batch, () => this.#settings);
+  readonly warnings = new Cell<readonly Warning[]>(this.batch, () => this.#warnings);
+  readonly rooms = new Cell<RoomList>(this.batch, () => this.#list());
+  readonly room = new Cells<RoomRow | undefined>((room) => new Cell(this.batch, () => this.#row(room)));
+  readonly draft = new Cells<Draft>((room) => new Cell(this.batch, () => this.drafts.get(room) ?? NO_DRAFT));
+  readonly receipts = new Cells<Receipts>((room) => new Cell(this.batch, () => this.#receiptsOf(room)));
+
+  /** `clock`: this device's, ms. */
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  get myId(): string | undefined {
+    return this.#account.state === 'signed-in' ? this.#account.user : undefined;
+  }
+
+  /** Server time, ms, as far as known. */
+  get serverNow(): number {
+    return this.#clock() + this.#status.clockOffsetMs;
+  }
+
+  timelineOf(room: string): RoomTimeline {
+    let timeline = this.#timelines.get(room);
+    if (!timeline) {
+      timeline = new RoomTimeline(room, this.batch, () => ({ me: this.myId, now: this.serverNow }));
+      timeline.setWaiting(this.outbox.of(room));
+      this.#timelines.set(room, timeline);
+    }
+    return timeline;
+  }
+
+  openedRooms(): string[] {
+    return [...this.#timelines.values()].filter((one) => one.isOpened).map((one) => one.room);
+  }
+
+  /** Rows whose time is up. Answers whether there will be more. */
+  expire(): boolean {
+    let more = false;
+    for (const timeline of this.#timelines.values()) if (timeline.expire(this.serverNow)) more = true;
+    return more;
+  }
+
+  export(): State {
+    return {
+      account: this.#account,
+      status: this.#status,
+      me: this.#me,
+      rooms: [...this.facts.values()],
+      listLoaded: this.#listLoaded,
+      outbox: this.outbox.all(),
+      profiles: this.people.all(),
+      drafts: [...this.drafts],
+      settings: this.#settings,
+      warnings: this.#warnings,
+    };
+  }
+
+  /** Everything but timelines starts anew from here; those that are open are to be opened again. */
+  reset(state: State): void {
+    this.facts.clear();
+    for (const facts of state.rooms) this.facts.set(facts.id, facts);
+    this.#listLoaded = state.listLoaded;
+    this.outbox.reset(state.outbox);
+    this.people.learn(state.profiles);
+    this.drafts.clear();
+    for (const [room, draft] of state.drafts) this.drafts.set(room, draft);
+    this.#rows.clear();
+    this.#me = state.me;
+    this.#account = state.account;
+    this.#status = state.status;
+    this.#settings = state.settings;
+    this.#warnings = state.warnings;
+    for (const timeline of this.#timelines.values()) timeline.setWaiting(this.outbox.of(timeline.room));
+    for (const cell of [this.account, this.status, this.me, this.settings, this.warnings, this.rooms]) cell.touch();
+    for (const cells of [this.room, this.draft, this.receipts]) cells.touchAll();
+  }
+
+  apply(news: News): void {
+    switch (news.type) {
+      case 'account':
+        this.#account = news.account;
+        if (news.account.state === 'signed-out') this.#forgetEverything();
+        return this.account.touch();
+      case 'status':
+        this.#status = news.status;
+        return this.status.touch();
+      case 'me':
+        this.#me = news.me;
+        this.people.learn([news.me]);
+        return this.me.touch();
+      case 'settings':
+        this.#settings = news.settings;
+        return this.settings.touch();
+      case 'warnings':
+        this.#warnings = news.warnings;
+        return this.warnings.touch();
+      case 'profiles':
+        return this.people.learn(news.profiles);
+      case 'offline':
+      case 'stopped':
+        return this.people.forgetPresence();
+      case 'presence':
+        return this.people.takePresence(news.frame);
+      case 'signal':
+        if (news.frame.kind === 'typing' && news.frame.user !== this.myId) {
+          this.people.takeTyping(news.frame.room, news.frame.user, true, this.#clock());
+        }
+        return;
+      case 'draft':
+        if (news.draft.text === '' && news.draft.replyTo === undefined) this.drafts.delete(news.room);
+        else this.drafts.set(news.room, news.draft);
+        this.draft.touch(news.room);
+        return this.#roomChanged(news.room);
+      case 'friend':
+        return this.onFriends();
+      case 'said':
+        this.outbox.said(news.pending);
+        return this.#outboxChanged(news.pending.message.room);
+      case 'revised':
+        this.outbox.revised(news.message_id, news.message);
+        return this.#outboxChanged(news.message.room);
+      case 'message':
+        this.outbox.take(news, this.#isShown(news));
+        return this.#outboxChanged(news.room);
+      default:
+        return this.#applyToRoom(news);
+    }
+  }
+
+  #applyToRoom(news: News): void {
+    switch (news.type) {
+      case 'listed':
+        return this.#takeListed(news);
+      case 'left':
+        this.facts.delete(news.room);
+        this.#timelines.get(news.room)?.restart(0, 0);
+        this.#receipts.delete(news.room);
+        return this.#roomChanged(news.room);
+      case 'opened':
+        this.timelineOf(news.room).opened(news.opened);
+        return this.#rowsCame(news.room);
+      case 'appended':
+        return this.#takeAppended(news.room, news.entries);
+      case 'older':
+        return this.#timelines.get(news.room)?.older(news.entries);
+      case 'page':
+        return this.#timelines.get(news.room)?.page(news.generation, news.piece, news.from);
+      case 'updated':
+        return this.#takeUpdated(news.room, news.entry);
+      case 'restarted':
+        this.#timelines.get(news.room)?.restart(news.position.generation, news.position.seq);
+        if (this.outbox.drop(news.room, () => true)) this.#outboxChanged(news.room);
+        return;
+      case 'loading_older': {
+        const error = news.failure && new ClientError(news.failure.code, news.failure.detail);
+        return this.#timelines.get(news.room)?.setLoadingOlder(news.loading, error);
+      }
+      case 'read':
+        return this.#takeRead(news.room, news.seq, undefined, true);
+      case 'marked_unread':
+        return this.#change(news.room, (facts) => ({ ...facts, markedUnread: news.marked }));
+      case 'watermark': {
+        const { room, user, read, delivered } = news.frame;
+        if (user === this.myId) return read && this.#takeRead(room, read.seq, read.generation, false);
+        return this.#takeReceipt(room, user, read, delivered);
+      }
+      case 'members':
+        return this.#takeMembers(news.room, news.members);
+      default:
+        return;
+    }
+  }
+
+  /** Whether the row of what was stored is there already, or will not be looked for. */
+  #isShown(news: Extract<News, { type: 'message' }>): boolean {
+    const timeline = this.#timelines.get(news.room);
+    const waiting = this.outbox.get(news.message_id);
+    if (news.state !== 'stored' || !timeline?.isOpened || !waiting || needsTarget(waiting.draft.kind)) return true;
+    return timeline.covers(news.position.seq);
+  }
+
+  #rowsCame(room: string): void {
+    const timeline = this.#timelines.get(room);
+    if (timeline && this.outbox.drop(room, (seq) => timeline.covers(seq))) this.#outboxChanged(room);
+  }
+
+  #takeListed({ rooms, all }: Extract<News, { type: 'listed' }>): void {
+    const listed = new Set(rooms.map((room) => room.id));
+    if (all) {
+      this.#listLoaded = true;
+      for (const room of this.facts.keys()) {
+        if (listed.has(room)) continue;
+        this.facts.delete(room);
+        this.#roomChanged(room);
+      }
+    }
+    for (const out of rooms) {
+      if (out.peer) this.people.learn([out.peer]);
+      this.unclear.delete(out.id);
+      this.facts.set(out.id, joinListed(this.facts.get(out.id), out));
+      this.#roomChanged(out.id);
+      this.receipts.touch(out.id);
+    }
+    this.rooms.touch();
+  }
+
+  #takeAppended(room: string, entries: readonly Entry[]): void {
+    this.#timelines.get(room)?.append(entries);
+    this.#rowsCame(room);
+    this.#change(room, (facts) => withAppended(facts, entries, this.myId));
+    for (const entry of entries) {
+      this.people.takeTyping(room, entry.sender.user, false, this.#clock());
+      if (entry.kind !== 'member_left' || typeof entry.content['user'] !== 'string') continue;
+      this.#receipts.get(room)?.forget(entry.content['user']);
+    }
+    if (entries.some((entry) => entry.kind.startsWith('member_') || entry.kind === 'role_changed')) this.onMembers(room);
+    // Who writes has read what stands before.
+    for (const { sender, position } of entries) if (sender.user !== this.myId) this.#takeReceipt(room, sender.user, position, position);
+  }
+
+  #takeUpdated(room: string, entry: Entry): void {
+    this.#timelines.get(room)?.update(entry);
+    this.#change(room, (facts) => (facts.last?.position.seq === entry.position.seq ? { ...facts, last: entry } : facts));
+  }
+
+  #takeRead(room: string, seq: number, generation: number | undefined, pending: boolean): void {
+    const facts = this.facts.get(room);
+    if (!facts) return;
+    const read = { generation: generation ?? facts.head.generation, seq: Math.min(seq, facts.head.seq) };
+    const now = withRead(facts, read, this.#timelines.get(room)?.ordinalAt(read.seq), pending);
+    if (now) this.#change(room, () => now);
+    else this.unclear.add(room);
+  }
+
+  #takeReceipt(room: string, user: string, read: Parameters<RoomReceipts['take']>[1], delivered: Parameters<RoomReceipts['take']>[2]): void {
+    let receipts = this.#receipts.get(room);
+    if (!receipts) this.#receipts.set(room, (receipts = new RoomReceipts()));
+    receipts.take(user, read, delivered);
+    this.receipts.touch(room);
+  }
+
+  #takeMembers(room: string, members: readonly MemberOut[]): void {
+    this.people.learn(members.map((member) => member.user));
+    for (const { user, read, delivered } of members) if (user.id !== this.myId) this.#takeReceipt(room, user.id, read, delivered);
+  }
+
+  #receiptsOf(room: string): Receipts {
+    const others = Math.max(1, (this.facts.get(room)?.memberCount ?? 2) - 1);
+    return this.#receipts.get(room)?.view(others) ?? NO_RECEIPTS;
+  }
+
+  #change(room: string, change: (facts: RoomFacts) => RoomFacts): void {
+    const facts = this.facts.get(room);
+    if (!facts) return;
+    const now = change(facts);
+    if (now === facts) return;
+    this.facts.set(room, now);
+    this.#roomChanged(room);
+  }
+
+  #outboxChanged(room: string): void {
+    this.#timelines.get(room)?.setWaiting(this.outbox.of(room));
+    this.status.touch();
+    this.#roomChanged(room);
+  }
+
+  #roomChanged(room: string): void {
+    this.#rows.delete(room);
+    this.room.touch(room);
+    this.rooms.touch();
+  }
+
+  #row(room: string): RoomRow | undefined {
+    const made = this.#rows.get(room);
+    const facts = this.facts.get(room);
+    if (made || !facts) return made;
+    const row = rowOf(facts, { me: this.myId, hasDraft: this.drafts.has(room), failed: this.outbox.failedIn(room) });
+    this.#rows.set(room, row);
+    return row;
+  }
+
+  #list(): RoomList {
+    const all: RoomRow[] = [];
+    for (const room of this.facts.keys()) {
+      const row = this.#row(room);
+      if (row) all.push(row);
+    }
+    all.sort((one, other) => other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1));
+    const loud = all.filter((row) => !row.hidden && row.notify !== 'none');
+    return {
+      rows: all.filter((row) => !row.hidden),
+      hidden: all.filter((row) => row.hidden),
+      unreadRooms: loud.filter((row) => row.unread > 0 || row.markedUnread).length,
+      mentions: loud.reduce((sum, row) => sum + row.mentions, 0),
+      loaded: this.#listLoaded,
+    };
+  }
+
+  #forgetEverything(): void {
+    this.facts.clear();
+    this.drafts.clear();
+    this.#rows.clear();
+    this.#receipts.clear();
+    this.outbox.reset([]);
+    this.people.clear();
+    this.#me = undefined;
+    this.#listLoaded = false;
+    // Those who hold a room's cell keep it; it is empty now.
+    for (const timeline of this.#timelines.values()) {
+      timeline.setWaiting([]);
+      timeline.restart(0, 0);
+    }
+    for (const cell of [this.me, this.rooms, this.status]) cell.touch();
+    for (const cells of [this.room, this.draft, this.receipts]) cells.touchAll();
+  }
+}

@@ -1,0 +1,324 @@
+import { needsTarget, type Entry } from '../wire/entry';
+import type { GapRow, MessageRow, Row, Thread, Timeline } from '../interface';
+import { ClientError } from '../error';
+import { Cell, Cells, type Batch } from './cell';
+import type { OpenedRoom, Piece } from './news';
+import { rowOfEntry, rowOfWaiting, type Viewer, type Waiting } from './row';
+import { placeOf, Runs } from './runs';
+
+/** Rows one room holds in a tab: the budget of 100,000 and some to scroll in. */
+const ROWS = 120_000;
+
+/** One room's rows in one tab: pieces of the log, gaps between them, own unsent messages at the end. */
+export class RoomTimeline {
+  readonly room: string;
+  readonly #viewer: () => Viewer;
+  readonly #runs = new Runs();
+  /** Messages of the outbox, in the order said; changes of others by their seq or message id. */
+  #waiting: Waiting[] = [];
+  readonly #changes = new Map<number | string, Waiting[]>();
+  /** The row made last of an entry. */
+  readonly #rows = new WeakMap<object, Row>();
+  #expiring = new Map<number, number>();
+  /** Entries of threads that were asked for, by root, by seq: they stand in no piece. */
+  readonly #threads = new Map<number, { readonly entries: Map<number, Entry>; more: boolean }>();
+  #generation = 0;
+  #opened = false;
+  #prepended = 0;
+  #appended = 0;
+  #resets = 0;
+  #loadingOlder = false;
+  #error: ClientError | undefined;
+  readonly timeline: Cell<Timeline>;
+  readonly threads: Cells<Thread>;
+
+  constructor(room: string, batch: Batch, viewer: () => Viewer) {
+    this.room = room;
+    this.#viewer = viewer;
+    this.timeline = new Cell(batch, () => this.#view());
+    this.threads = new Cells((root) => new Cell(batch, () => this.#thread(Number(root))));
+  }
+
+  get isOpened(): boolean {
+    return this.#opened;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The piece of the log that is live, the pieces before it. */
+  pieces(): Piece[] {
+    return this.#runs.all.map(({ floor, head, rows }) => ({ floor, head, entries: [...rows] }));
+  }
+
+  opened({ generation, pieces }: OpenedRoom): void {
+    if (this.#opened) this.#resets += 1;
+    this.#opened = true;
+    this.#generation = generation;
+    const live = pieces.at(-1);
+    this.#runs.restart(live?.head ?? 0);
+    for (const piece of [...pieces].reverse()) this.#insert(piece);
+    this.#touch();
+  }
+
+  append(entries: readonly Entry[]): void {
+    if (!this.#opened) return;
+    const last = entries.at(-1);
+    if (this.#generation === 0 && last) this.#generation = last.position.generation;
+    this.#appended += this.#runs.append(entries);
+    for (const entry of entries) this.#noteExpiry(entry);
+    this.#runs.trim(ROWS);
+    this.#touch();
+  }
+
+  older(entries: readonly Entry[]): void {
+    const [first] = entries;
+    const last = entries.at(-1);
+    if (!this.#opened || !first || !last) return;
+    this.#prepended += this.#insert({ floor: first.position.seq - 1, head: last.position.seq, entries });
+    this.#touch();
+  }
+
+  page(generation: number, piece: Piece, from: 'below' | 'above'): void {
+    if (!this.#opened || generation !== this.#generation) return;
+    const before = this.#insert(piece);
+    if (from === 'below') this.#prepended += before;
+    this.#touch();
+  }
+
+  update(entry: Entry): void {
+    if (this.#opened && this.#runs.update(entry)) this.#touch();
+  }
+
+  /** A page of a thread. */
+  threadPage(root: number, entries: readonly Entry[], more: boolean): void {
+    const held = this.#threads.get(root) ?? { entries: new Map<number, Entry>(), more };
+    held.more = more;
+    for (const entry of entries) held.entries.set(entry.position.seq, entry);
+    this.#threads.set(root, held);
+    this.#touch();
+  }
+
+  /** The newest entry of a thread that was asked for. */
+  threadEnd(root: number): number | undefined {
+    const held = this.#threads.get(root);
+    return held && held.entries.size > 0 ? Math.max(...held.entries.keys()) : undefined;
+  }
+
+  restart(generation: number, floor: number): void {
+    if (!this.#opened) return;
+    this.#generation = generation;
+    this.#runs.restart(floor);
+    this.#resets += 1;
+    this.#touch();
+  }
+
+  setLoadingOlder(loading: boolean, error: ClientError | undefined): void {
+    this.#loadingOlder = loading;
+    this.#error = error;
+    this.#touch();
+  }
+
+  /** Everything of this room that waits in the outbox, in the order said. */
+  setWaiting(all: readonly Waiting[]): void {
+    this.#waiting = all.filter(({ draft }) => !needsTarget(draft.kind));
+    const former = [...this.#changes.keys()];
+    this.#changes.clear();
+    for (const change of all) {
+      if (!needsTarget(change.draft.kind)) continue;
+      const key = change.awaits ?? change.draft.target ?? 0;
+      this.#changes.set(key, [...(this.#changes.get(key) ?? []), change]);
+    }
+    for (const key of [...former, ...this.#changes.keys()]) {
+      const entry = typeof key === 'number' ? this.#runs.find(key) : undefined;
+      if (entry) this.#rows.delete(entry);
+    }
+    this.#touch();
+  }
+
+  /** Rows whose time is up are made anew. Answers whether there will be more. */
+  expire(now: number): boolean {
+    for (const [seq, at] of this.#expiring) {
+      if (at > now) continue;
+      this.#expiring.delete(seq);
+      const entry = this.#runs.find(seq);
+      if (!entry) continue;
+      this.#rows.delete(entry);
+      this.#touch();
+    }
+    return this.#expiring.size > 0;
+  }
+
+  find(seq: number): Entry | undefined {
+    return this.#runs.find(seq);
+  }
+
+  /** The seq of a stored message of ours; the latest are looked through. */
+  seqOf(messageId: string): number | undefined {
+    const rows = this.#runs.live?.rows;
+    for (let place = (rows?.length ?? 0) - 1, left = 1_000; place >= 0 && left > 0; place -= 1, left -= 1) {
+      const entry = rows?.at(place);
+      if (entry?.message_id === messageId) return entry.position.seq;
+    }
+    return undefined;
+  }
+
+  /** The ordinal at this seq, if the rows around it are held. */
+  ordinalAt(seq: number): number | undefined {
+    const run = this.#runs.all.find(({ floor, head }) => seq > floor && seq <= head);
+    if (!run) return undefined;
+    return run.rows.at(placeOf(run.rows, seq + 1) - 1)?.ordinal;
+  }
+
+  /** Whether this row is held, or known not to be shown. */
+  covers(seq: number): boolean {
+    return this.#runs.covers(seq);
+  }
+
+  /** A row changed that lies in a piece apart from the live one: only the server knows how it stands now. */
+  isApart(seq: number): boolean {
+    const { live } = this.#runs;
+    return live !== undefined && seq <= live.floor && this.#runs.covers(seq);
+  }
+
+  touch(): void {
+    this.#touch();
+  }
+
+  #touch(): void {
+    this.timeline.touch();
+    this.threads.touchAll();
+  }
+
+  #insert(piece: Piece): number {
+    for (const entry of piece.entries) this.#noteExpiry(entry);
+    return this.#runs.insert(piece.floor, piece.head, piece.entries);
+  }
+
+  #noteExpiry(entry: Entry): void {
+    if (entry.expires_at !== undefined) this.#expiring.set(entry.position.seq, Date.parse(entry.expires_at));
+  }
+
+  #view(): Timeline {
+    const runs = this.#runs.all;
+    const first = runs[0];
+    let length = Math.max(0, runs.length - 1) + this.#waiting.length;
+    for (const run of runs) length += run.rows.length;
+    return {
+      room: this.room,
+      length,
+      row: this.#row,
+      indexOf: this.#indexOf,
+      indexAfter: this.#indexAfter,
+      prepended: this.#prepended,
+      appended: this.#appended,
+      resets: this.#resets,
+      hasOlder: (first?.floor ?? 0) > 0,
+      loadingOlder: this.#loadingOlder,
+      loading: !this.#opened || (this.#generation === 0 && this.#waiting.length === 0) || (length === 0 && (first?.floor ?? 0) > 0),
+      ...(this.#error && { error: this.#error }),
+    };
+  }
+
+  readonly #row = (index: number): Row | undefined => {
+    if (index < 0) return undefined;
+    let place = index;
+    const runs = this.#runs.all;
+    for (const [number, run] of runs.entries()) {
+      const above = runs[number - 1];
+      if (above) {
+        if (place === 0) return gapBetween(above.head, run.floor);
+        place -= 1;
+      }
+      if (place < run.rows.length) {
+        const entry = run.rows.at(place);
+        return entry && this.#rowOf(entry);
+      }
+      place -= run.rows.length;
+    }
+    const waiting = this.#waiting[place];
+    return waiting && this.#rowOfWaiting(waiting);
+  };
+
+  readonly #indexOf = (seq: number): number => {
+    const index = this.#indexFrom(seq);
+    const row = this.#row(index);
+    return row && row.type !== 'gap' && row.seq === seq ? index : -1;
+  };
+
+  readonly #indexAfter = (seq: number): number => {
+    const index = this.#indexFrom(seq + 1);
+    const row = this.#row(index);
+    if (row?.type === 'gap') return row.after <= seq ? -1 : index;
+    return row && row.seq !== undefined ? index : -1;
+  };
+
+  /** Where the first stored row with at least this seq stands; a gap that holds it counts. */
+  #indexFrom(seq: number): number {
+    let index = 0;
+    for (const [number, run] of this.#runs.all.entries()) {
+      if (number > 0) {
+        if (seq <= run.floor) return index;
+        index += 1;
+      }
+      if (seq <= run.head) return index + placeOf(run.rows, seq);
+      index += run.rows.length;
+    }
+    return index;
+  }
+
+  #rowOf(entry: Entry): Row {
+    const made = this.#rows.get(entry);
+    if (made) return made;
+    const row = rowOfEntry(entry, this.#changes.get(entry.position.seq) ?? [], this.#viewer());
+    this.#rows.set(entry, row);
+    return row;
+  }
+
+  #rowOfWaiting(waiting: Waiting): MessageRow {
+    const made = this.#rows.get(waiting);
+    if (made) return made as MessageRow;
+    const { messageId, storedSeq = messageId } = waiting;
+    const row = rowOfWaiting(waiting, this.#changes.get(storedSeq) ?? [], this.#viewer());
+    this.#rows.set(waiting, row);
+    return row;
+  }
+
+  #thread(root: number): Thread {
+    const asked = this.#threads.get(root);
+    const entries = new Map(asked?.entries);
+    for (const run of this.#runs.all) {
+      // A thread stands after its root.
+      for (let place = placeOf(run.rows, root); place < run.rows.length; place += 1) {
+        const entry = run.rows.at(place);
+        if (entry && (entry.thread === root || entry.reply_to === root || entry.position.seq === root)) entries.set(entry.position.seq, entry);
+      }
+    }
+    const seqs = [...entries.keys()].sort((one, other) => one - other);
+    const stored = seqs.map((seq) => this.#rowOf(entries.get(seq) as Entry)).filter((row) => row.type === 'message');
+    const waiting = this.#waiting.filter(({ draft }) => draft.thread === root || draft.reply_to === root);
+    const head = stored.find((row) => row.seq === root);
+    const { live } = this.#runs;
+    const isComplete = live !== undefined && root > live.floor;
+    return {
+      ...(head && { root: head }),
+      rows: [...stored.filter((row) => row !== head), ...waiting.map((one) => this.#rowOfWaiting(one))],
+      loading: !isComplete && asked === undefined,
+      more: !isComplete && (asked?.more ?? true),
+    };
+  }
+}
+
+const gaps = new Map<string, GapRow>();
+
+/** The same object for the same gap, so that its row is not drawn again. */
+function gapBetween(after: number, floor: number): GapRow {
+  const key = `gap-${after}-${floor}`;
+  let gap = gaps.get(key);
+  if (!gap) {
+    if (gaps.size > 1_000) gaps.clear();
+    gaps.set(key, (gap = { type: 'gap', key, after, before: floor + 1 }));
+  }
+  return gap;
+}

@@ -1,0 +1,188 @@
+import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { SendHorizontal } from 'lucide-react';
+import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import { useWords } from '../../language/language';
+import { announce } from '../announce/announcer';
+import { useClient, useReadable } from '../client';
+import { IconButton } from '../controls/button';
+import { mentionsIn, offersFor, queryAt } from './completion';
+import { ComposerContext } from './composer_context';
+import { changeDraft, draftFor, startEdit } from './drafts';
+import { insert, wrap, type Selection } from './format';
+import { MentionList } from './mention_list';
+import { usePeople } from './people';
+import { Toolbar } from './toolbar';
+import './composer.css';
+
+/** Longest text, characters; the server's bound is bytes and refuses in words. */
+const TEXT_CHARACTERS = 16_000;
+
+/** Where a message is written. What is in it outlives the room, the page and the network. */
+export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
+  const client = useClient();
+  const say = useWords();
+  const settings = useReadable(client.settings);
+  const ownDraft = useThreadDraft(thread);
+  const roomDraft = useReadable(draftFor(client, room.id));
+  const draft = ownDraft ? ownDraft.draft : roomDraft;
+  const change = (next: typeof draft) => (ownDraft ? ownDraft.change(next) : changeDraft(client, room.id, next));
+  const input = useRef<HTMLTextAreaElement>(null);
+  const pending = useRef<Selection>(undefined);
+  /** Where the last key typed left the caret; -1 once it was moved otherwise: names are offered while one writes. */
+  const [caret, setCaret] = useState(-1);
+  const [chosen, setChosen] = useState(0);
+  const [closedAt, setClosedAt] = useState(-1);
+  const listId = useId();
+
+  const query = caret < 0 ? undefined : queryAt(draft.text, caret);
+  const people = usePeople(room, draft.text.includes('@'));
+  const offers = query && query.start !== closedAt ? offersFor(query.text, people, room.kind === 'group') : [];
+  const open = offers.length > 0;
+  const index = Math.min(chosen, offers.length - 1);
+  const queryStart = query?.start;
+  useEffect(() => setChosen(0), [queryStart, query?.text]);
+  useEffect(() => {
+    if (offers.length > 0) announce(say('suggestions', { count: offers.length }));
+  }, [offers.length, say]);
+
+  useLayoutEffect(() => {
+    const wanted = pending.current;
+    if (!wanted || !input.current) return;
+    pending.current = undefined;
+    input.current.setSelectionRange(wanted.start, wanted.end);
+    setCaret(wanted.end);
+  });
+
+  const edit = (make: (selection: Selection) => Selection) => {
+    const element = input.current;
+    if (!element) return;
+    const next = make({ text: draft.text, start: element.selectionStart, end: element.selectionEnd });
+    pending.current = next;
+    change({ ...draft, text: next.text });
+    element.focus();
+  };
+
+  const complete = (offer: number) => {
+    const one = offers[offer];
+    if (!one || !query) return;
+    edit(({ text, end }) => insert({ text, start: query.start, end }, `@${one.username} `));
+  };
+
+  const send = () => {
+    const text = draft.text.trim();
+    if (!text) return;
+    const mentions = mentionsIn(text, people, room.kind === 'group');
+    if (draft.editing !== undefined) void client.edit(room.id, draft.editing, text, mentions);
+    else {
+      void client.send(room.id, {
+        text,
+        ...(draft.replyTo !== undefined && { replyTo: draft.replyTo }),
+        ...(thread !== undefined && { thread }),
+        ...(mentions && { mentions }),
+      });
+      announce(say('announce_sent'));
+    }
+    change({ text: '' });
+    input.current?.focus();
+  };
+
+  const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
+    if (event.nativeEvent.isComposing) return;
+    if (open && onListKey(event, index, offers.length, setChosen, complete)) return;
+    if (event.key === 'Escape') {
+      if (open) setClosedAt(query?.start ?? -1);
+      else if (draft.editing !== undefined || draft.replyTo !== undefined) change({ text: draft.editing === undefined ? draft.text : '' });
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
+    const command = event.ctrlKey || event.metaKey;
+    if (event.key === 'Enter' && !event.shiftKey && !event.altKey && (settings.sendOnEnter || command)) {
+      event.preventDefault();
+      send();
+    } else if (event.key === 'ArrowUp' && draft.text === '' && !command && thread === undefined) {
+      const last = lastOwn(client.timeline(room.id).get());
+      if (last) {
+        event.preventDefault();
+        startEdit(client, room.id, last);
+      }
+    } else if (command && !event.shiftKey && !event.altKey && (event.key === 'b' || event.key === 'i')) {
+      event.preventDefault();
+      edit((selection) => wrap(selection, event.key === 'b' ? '**' : '_'));
+    }
+  };
+
+  const editing = draft.editing !== undefined;
+  const label = say(thread === undefined ? 'composer_label' : 'composer_thread', { room: room.title });
+  return (
+    <section className="composer" data-region={thread === undefined ? 'composer' : 'thread-composer'} aria-label={label}>
+      <div className="composer-box">
+        <ComposerContext room={room} draft={draft} onCancel={() => change({ text: editing ? '' : draft.text })} />
+        {open && <MentionList id={listId} offers={offers} index={index} onPick={complete} />}
+        <textarea
+          ref={input}
+          rows={1}
+          dir="auto"
+          value={draft.text}
+          maxLength={TEXT_CHARACTERS}
+          placeholder={label}
+          aria-label={editing ? say('edit_message') : label}
+          aria-autocomplete="list"
+          aria-controls={open ? listId : undefined}
+          aria-activedescendant={open ? `${listId}-${index}` : undefined}
+          enterKeyHint={settings.sendOnEnter ? 'send' : 'enter'}
+          spellCheck
+          onChange={(event) => {
+            change({ ...draft, text: event.target.value });
+            setCaret(event.target.selectionStart);
+            if (event.target.value !== '') client.typingIn(room.id);
+          }}
+          onSelect={(event) => event.currentTarget.selectionStart !== caret && setCaret(-1)}
+          onKeyDown={onKeyDown}
+        />
+        <div className="composer-tools">
+          <Toolbar onEdit={edit} />
+          <IconButton className="composer-send" label={say(editing ? 'save' : 'send')} icon={SendHorizontal} keys={settings.sendOnEnter ? 'Enter' : 'Ctrl+Enter'} disabled={draft.text.trim() === ''} onClick={send} />
+        </div>
+      </div>
+    </section>
+  );
+}
+
+/** A thread's reply is short-lived: it is kept while the panel is open. */
+function useThreadDraft(thread: Seq | undefined) {
+  const [draft, change] = useState<{ readonly text: string; readonly replyTo?: Seq; readonly editing?: Seq }>({ text: '' });
+  return thread === undefined ? undefined : { draft, change };
+}
+
+function onListKey(event: KeyboardEvent, index: number, length: number, choose: (index: number) => void, complete: (index: number) => void): boolean {
+  switch (event.key) {
+    case 'ArrowDown':
+      choose((index + 1) % length);
+      break;
+    case 'ArrowUp':
+      choose((index + length - 1) % length);
+      break;
+    case 'Enter':
+    case 'Tab':
+      if (event.shiftKey) return false;
+      complete(index);
+      break;
+    default:
+      return false;
+  }
+  event.preventDefault();
+  return true;
+}
+
+/** How far back the own last message is looked for, rows. */
+const LOOK_BACK = 200;
+
+function lastOwn(timeline: { readonly length: number; readonly row: (index: number) => { readonly type: string } | undefined }): MessageRow | undefined {
+  for (let index = timeline.length - 1; index >= Math.max(0, timeline.length - LOOK_BACK); index--) {
+    const row = timeline.row(index) as MessageRow | undefined;
+    if (row?.type === 'message' && row.mine && !row.deleted && row.kind === 'text' && row.seq !== undefined) return row;
+  }
+  return undefined;
+}

@@ -1,0 +1,23 @@
+import { useEffect, useMemo } from 'react';
+import type { Profile, RoomRow } from '../../core/interface';
+import { useClient, useReadable } from '../client';
+
+/** Rooms above this read their members only when the panel asks; completion then knows the loaded ones. */
+const LOAD_UP_TO = 500;
+
+/** The people who can be mentioned in a room, as far as they are known here. */
+export function usePeople(room: RoomRow, wanted: boolean): readonly Profile[] {
+  const client = useClient();
+  const members = useReadable(client.members(room.id));
+  const account = useReadable(client.account);
+  const me = account.state === 'signed-in' ? account.user : '';
+  const lacking = wanted && room.memberCount <= LOAD_UP_TO && !members.loading && !members.error && (members.more || members.members.length === 0);
+  useEffect(() => {
+    if (lacking) void client.loadMembers(room.id).catch(() => undefined);
+  }, [client, room.id, lacking]);
+  return useMemo(() => {
+    const people = members.members.map((member) => member.user).filter((user) => user.id !== me);
+    if (room.peer && !people.some((one) => one.id === room.peer?.id)) people.push(room.peer);
+    return people;
+  }, [members, room.peer, me]);
+}

@@ -1,0 +1,83 @@
+import { lazy, Suspense, useEffect } from 'react';
+import { MessagesSquare, Plus } from 'lucide-react';
+import { useWords } from '../../language/language';
+import { LiveRegion } from '../announce/announcer';
+import { useClient, useReadable } from '../client';
+import { Button } from '../controls/button';
+import { Empty, Skeleton } from '../controls/empty';
+import { openDialog } from '../dialogs';
+import { useNotifications } from '../notifications/notify';
+import { Sidebar } from '../rooms/sidebar';
+import { RoomView } from '../room/room_view';
+import { useRoute, type Route } from '../route';
+import { Banners } from './banner';
+import { useCommands } from './commands';
+import { Dialogs } from './dialogs_host';
+import './shell.css';
+
+const SettingsPage = lazy(() => import('../settings/settings_page'));
+const PeoplePage = lazy(() => import('../people/people_page'));
+const ExplorePage = lazy(() => import('../explore/explore_page'));
+
+/** The signed-in page: rooms, what is open, and a panel beside it. On a phone one of them at a time. */
+export function Shell() {
+  const client = useClient();
+  const route = useRoute();
+  useCommands(client);
+  useNotifications(client);
+  useTitle();
+  const panel = route.page === 'room' && route.panel ? 'panel' : 'plain';
+  return (
+    <div className={`shell shell-${panel}`} data-page={route.page}>
+      <Banners />
+      <Sidebar current={route.page === 'room' ? route.room : undefined} />
+      <Suspense fallback={<main className="main"><Loading /></main>}>
+        <Page route={route} />
+      </Suspense>
+      <Dialogs />
+      <LiveRegion />
+    </div>
+  );
+}
+
+function Page({ route }: { route: Route }) {
+  switch (route.page) {
+    case 'room':
+      return <RoomView id={route.room} panel={route.panel} at={route.at} />;
+    case 'settings':
+      return <SettingsPage section={route.section} />;
+    case 'people':
+      return <PeoplePage />;
+    case 'explore':
+      return <ExplorePage />;
+    default:
+      return <Welcome />;
+  }
+}
+
+function Loading() {
+  return <Skeleton label={useWords()('loading')} />;
+}
+
+function Welcome() {
+  const say = useWords();
+  return (
+    <main className="main" data-region="main">
+      <Empty page icon={MessagesSquare} title={say('welcome')} actions={<Button look="primary" icon={Plus} onClick={() => openDialog({ kind: 'create' })}>{say('new_chat')}</Button>}>
+        {say('welcome_text')}
+      </Empty>
+    </main>
+  );
+}
+
+/** The tab tells what waits: "(3) Room – Klatch". */
+function useTitle(): void {
+  const client = useClient();
+  const rooms = useReadable(client.rooms);
+  const route = useRoute();
+  const open = rooms.rows.find((row) => route.page === 'room' && row.id === route.room)?.title;
+  useEffect(() => {
+    const waiting = rooms.mentions > 0 ? `(${rooms.mentions}) ` : rooms.unreadRooms > 0 ? '• ' : '';
+    document.title = `${waiting}${open ? `${open} – ` : ''}Klatch`;
+  }, [rooms.mentions, rooms.unreadRooms, open]);
+}

@@ -1,0 +1,156 @@
+import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
+import type { VirtualizerHandle } from 'virtua';
+import type { Client, RoomId, Seq, Timeline } from '../../core/interface';
+import { needsLoading, newIndex } from './new_line';
+
+/** Older rows are asked for when the first one is this near, px. */
+const OLDER_WITHIN = 800;
+/** Within this of the end counts as at the end, px. */
+const END_WITHIN = 60;
+/** How long a row that was jumped to stays marked, ms. */
+const FLASH_MS = 2_400;
+/** Above the first new row this much of the old stays in view, px. */
+const CONTEXT = 120;
+
+/** What tells that the user moves the list, not a measurement. */
+const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const;
+
+/** Where the list stands: it follows the end, opens at the first unread row, and jumps where it is asked to. */
+export function useScroll(client: Client, room: RoomId, timeline: Timeline, newAfter: Seq | undefined, scroller: RefObject<HTMLElement | null>) {
+  const list = useRef<VirtualizerHandle>(null);
+  const stick = useRef(true);
+  /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
+  const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
+  const placed = useRef(-1);
+  const lastOffset = useRef(0);
+  const [atEnd, setAtEnd] = useState(true);
+  const [flash, setFlash] = useState<string>();
+  const [firstShown, setFirstShown] = useState(0);
+  const latest = useRef(timeline);
+  latest.current = timeline;
+
+  const toEnd = useCallback(() => {
+    stick.current = true;
+    aim.current = undefined;
+    setAtEnd(true);
+    if (latest.current.length > 0) list.current?.scrollToIndex(latest.current.length - 1, { align: 'end' });
+  }, []);
+
+  const read = useCallback(() => {
+    const handle = list.current;
+    if (!handle || document.visibilityState !== 'visible' || !document.hasFocus()) return;
+    let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(handle.scrollOffset + handle.viewportSize - 8);
+    for (; index >= 0; index--) {
+      const row = latest.current.row(index);
+      if (row?.type !== 'gap' && row?.seq !== undefined) return client.markRead(room, row.seq);
+    }
+  }, [client, room]);
+
+  const toAim = useCallback(() => {
+    if (!aim.current) return;
+    const { index, align } = aim.current;
+    list.current?.scrollToIndex(index, align === 'start' ? { align, offset: -CONTEXT } : { align });
+  }, []);
+
+  const toIndex = useCallback(
+    (index: number, align: 'start' | 'center') => {
+      stick.current = false;
+      aim.current = { index, align };
+      setAtEnd(false);
+      toAim();
+    },
+    [toAim],
+  );
+
+  useEffect(() => {
+    const element = scroller.current;
+    const free = () => {
+      aim.current = undefined;
+    };
+    for (const hand of HANDS) element?.addEventListener(hand, free, { passive: true });
+    return () => {
+      for (const hand of HANDS) element?.removeEventListener(hand, free);
+    };
+  }, [scroller]);
+
+  const { prepended } = timeline;
+  useLayoutEffect(() => {
+    aim.current = undefined;
+  }, [prepended]);
+
+  const jump = useCallback(
+    async (seq: Seq): Promise<number> => {
+      if (client.timeline(room).get().indexOf(seq) < 0) await client.loadAround(room, seq).catch(() => false);
+      latest.current = client.timeline(room).get();
+      const index = latest.current.indexOf(seq);
+      const row = latest.current.row(index);
+      if (!row) return -1;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      toIndex(index, 'center');
+      setFlash(row.key);
+      setTimeout(() => setFlash((now) => (now === row.key ? undefined : now)), FLASH_MS);
+      return index;
+    },
+    [client, room, toIndex],
+  );
+
+  // The place is found once a room is shown, and again after all rows were dropped.
+  useLayoutEffect(() => {
+    if (timeline.length === 0 || placed.current === timeline.resets) return;
+    const first = placed.current < 0;
+    placed.current = timeline.resets;
+    if (first && newAfter !== undefined && needsLoading(timeline, newAfter)) {
+      void client.loadAround(room, newAfter + 1).then(() => requestAnimationFrame(() => {
+        const index = newIndex(latest.current, newAfter);
+        if (index >= 0) toIndex(index, 'start');
+      }), () => undefined);
+    }
+    const index = first ? newIndex(timeline, newAfter) : -1;
+    if (index > 0) toIndex(index, 'start');
+    else toEnd();
+  }, [client, room, timeline, newAfter, toEnd, toIndex]);
+
+  const appended = useRef(timeline.appended);
+  useLayoutEffect(() => {
+    const last = timeline.row(timeline.length - 1);
+    // What one has just written is always shown.
+    const wrote = appended.current !== timeline.appended && last?.type === 'message' && last.mine && last.seq === undefined;
+    appended.current = timeline.appended;
+    if (stick.current || wrote) toEnd();
+    read();
+  }, [timeline, toEnd, read]);
+
+  useEffect(() => {
+    const back = () => read();
+    window.addEventListener('focus', back);
+    document.addEventListener('visibilitychange', back);
+    return () => {
+      window.removeEventListener('focus', back);
+      document.removeEventListener('visibilitychange', back);
+    };
+  }, [read]);
+
+  const onScroll = useCallback(
+    (offset: number) => {
+      const handle = list.current;
+      if (!handle) return;
+      const end = handle.scrollSize - offset - handle.viewportSize < END_WITHIN;
+      if (end && !aim.current) stick.current = true;
+      else if (offset < lastOffset.current - 2) stick.current = false;
+      lastOffset.current = offset;
+      setAtEnd(end || stick.current);
+      setFirstShown(handle.findItemIndex(offset));
+      const { hasOlder, loadingOlder, error } = latest.current;
+      if (offset < OLDER_WITHIN && hasOlder && !loadingOlder && !error) void client.loadOlder(room).catch(() => undefined);
+      read();
+    },
+    [client, room, read],
+  );
+
+  const onResize = useCallback(() => {
+    if (stick.current) toEnd();
+    else toAim();
+  }, [toEnd, toAim]);
+
+  return { list, atEnd, flash, firstShown, toEnd, toIndex, jump, onScroll, onResize };
+}
