@@ -17,6 +17,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rustix::fs::Mode;
 
+/// Every message is some twenty small allocations, freed by other tasks than made them: see docs/bench.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Chat: run it, use it, script it.
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +42,9 @@ enum Command {
     /// Users of this machine's data folder, whether 'klatch up' runs or not.
     #[command(subcommand)]
     User(admin::UserCommand),
+    /// The keys that sign access tokens.
+    #[command(subcommand)]
+    Keys(admin::KeysCommand),
     /// Copy a data folder, in use or not, into one file.
     Backup(backup::Arguments),
     /// Make a data folder from a backup.
@@ -58,6 +65,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Up(arguments) => up::run(&arguments),
         Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Keys(command) => admin::run_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Restore(arguments) => restore::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -19,8 +19,14 @@ pub(super) async fn connect(
     accounts: &Accounts,
     users: &[usize],
 ) -> anyhow::Result<Vec<(Rc<Peer>, Incoming)>> {
-    let connecting = users.iter().map(|index| Peer::connect(address, &accounts.users[*index].token));
-    stream::iter(connecting).buffered(CONNECTING).try_collect().await
+    let connecting = users.iter().enumerate().map(async |(place, index)| {
+        let connected = Peer::connect(address, &accounts.users[*index].token).await?;
+        anyhow::Ok((place, connected))
+    });
+    // Whoever is ready first makes room for the next: in order, one slow connection would hold up 127.
+    let mut connected: Vec<_> = stream::iter(connecting).buffer_unordered(CONNECTING).try_collect().await?;
+    connected.sort_unstable_by_key(|(place, _)| *place);
+    Ok(connected.into_iter().map(|(_, connection)| connection).collect())
 }
 
 /// Connections that are read until this value goes.

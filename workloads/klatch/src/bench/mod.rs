@@ -8,6 +8,7 @@ mod accounts;
 mod crowd;
 mod frames;
 mod generator;
+mod interrupt;
 mod latency;
 mod machine;
 mod options;

@@ -15,7 +15,7 @@ pub(crate) struct Options {
     #[arg(long, requires = "url")]
     pub(super) pid: Option<u32>,
     /// Where the data folder is made, and the disk whose sync is measured; removed afterwards
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub(super) data: PathBuf,
     /// Keep the data folder and the server's log
     #[arg(long)]

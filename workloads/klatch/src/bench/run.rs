@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::{
     accounts::Accounts,
-    machine,
+    interrupt, machine,
     options::Options,
     provision,
     reference::{self, Reference, Wanted},
     report,
     scenario::{self, Found, Stage},
-    server::Server,
+    server::{Running, Server},
 };
 
 /// What can be measured of a server.
@@ -63,6 +63,7 @@ impl Scenario {
 pub(super) fn measure(options: &Options, scenarios: &[Scenario]) -> anyhow::Result<()> {
     crate::up::descriptors::raise();
     let workplace = Workplace::make(options)?;
+    interrupt::clean_up_after(&workplace)?;
     let accounts = accounts(options, scenarios, &workplace)?;
     ensure!(
         machine::pin(options.generator_core),
@@ -136,22 +137,24 @@ fn start(options: &Options, workplace: &Workplace, scenario: Scenario) -> anyhow
         options.server_core
     );
     let log = workplace.folder.join(format!("{scenario:?}.log").to_lowercase());
-    let server = Server::start(&binary, &workplace.data(), &log);
+    let server = Server::start(&binary, &workplace.data(), &log, &workplace.running);
     machine::pin(options.generator_core);
     server
 }
 
 /// A folder for data, logs and the sync that is measured; it goes with this value.
-struct Workplace {
-    folder: PathBuf,
-    keep: bool,
+pub(super) struct Workplace {
+    pub(super) folder: PathBuf,
+    pub(super) keep: bool,
+    /// The server that was started, as long as it runs.
+    pub(super) running: Running,
 }
 
 impl Workplace {
     fn make(options: &Options) -> anyhow::Result<Self> {
         let folder = Path::new(&options.data).join(format!("klatch-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self { folder, keep: options.keep })
+        Ok(Self { folder, keep: options.keep, running: Running::default() })
     }
 
     fn data(&self) -> PathBuf {

@@ -5,6 +5,10 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,11 +20,14 @@ use super::machine;
 /// How long a stop may take: `up` drains at most 5 s.
 const STOP: Duration = Duration::from_secs(15);
 
+/// Process id of the server that was started, 0 for none: whoever interrupts the bench ends it, too.
+pub(super) type Running = Arc<AtomicU32>;
+
 /// A server under measurement. One that we started stops with this value.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pid: Option<u32>,
-    child: Option<Child>,
+    child: Option<(Child, Running)>,
 }
 
 impl Server {
@@ -36,7 +43,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not come up; its log goes to `log`.
-    pub(super) fn start(binary: &Path, data: &Path, log: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(binary: &Path, data: &Path, log: &Path, running: &Running) -> anyhow::Result<Self> {
         let log_file = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = Command::new(binary)
             .args(["up", "--no-limits", "--listen", "127.0.0.1:0", "--data"])
@@ -46,9 +53,13 @@ impl Server {
             .stderr(log_file)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
+        running.store(child.id(), Ordering::Release);
         let Some(output) = child.stdout.take() else { bail!("the server has no standard output") };
-        let mut server =
-            Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), pid: Some(child.id()), child: Some(child) };
+        let mut server = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            pid: Some(child.id()),
+            child: Some((child, Arc::clone(running))),
+        };
         let mut line = String::new();
         let mut output = BufReader::new(output);
         while output.read_line(&mut line)? > 0 {
@@ -78,19 +89,31 @@ impl Server {
     }
 
     fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
+        if let Some((mut child, running)) = self.child.take() {
+            end(&mut child);
+            running.store(0, Ordering::Release);
         }
-        let since = Instant::now();
-        while since.elapsed() < STOP {
-            if !matches!(child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn end(child: &mut Child) {
+    terminate(child.id());
+    let since = Instant::now();
+    while since.elapsed() < STOP {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
         }
-        let _ = child.kill();
-        let _ = child.wait();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // It may have ended meanwhile.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Asks a process to stop. One that has gone needs no asking.
+pub(super) fn terminate(process: u32) {
+    if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
     }
 }
 

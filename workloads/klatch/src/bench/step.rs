@@ -134,7 +134,8 @@ impl Step {
     }
 }
 
-/// Tries rates until the highest that passes is found. Answers it, if any passed, and every step.
+/// Tries rates until the highest that passes is found. Answers it, if any passed, and every step. A rate fails when it does so
+/// twice: one pause of a shared disk or core is not the server's.
 ///
 /// # Errors
 /// What `attempt` could not measure.
@@ -146,7 +147,12 @@ pub(super) async fn highest(
     let mut search = Search::from(first);
     let (mut best, mut steps): (Option<Step>, _) = (None, Vec::new());
     while let Some(rate) = search.rate() {
-        let step = attempt(rate).await?;
+        let mut step = attempt(rate).await?;
+        if !step.passes(lossy) {
+            super::report::progress(&step, false);
+            steps.push(step);
+            step = attempt(rate).await?;
+        }
         let passed = step.passes(lossy);
         super::report::progress(&step, passed);
         search.tell(passed);

@@ -25,7 +25,7 @@ use crate::bench::{
 /// Members who write; what they receive is not counted.
 const SENDERS: usize = 10;
 /// The first rate tried, messages a second.
-const FIRST_RATE: f64 = 200.0;
+const FIRST_RATE: f64 = 1_000.0;
 /// What is under way after a step has this long to arrive.
 const SETTLE: Duration = Duration::from_secs(20);
 
