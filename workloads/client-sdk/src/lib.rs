@@ -19,6 +19,6 @@ mod client;
 pub mod core;
 
 pub use client::{
-    Client, ClientError, Credentials, Event, Events, Follow, KeepSession, Options, SendHandle, Session, SharedSession,
-    Status, StoredAt, View,
+    Client, ClientError, Credentials, Event, Events, Follow, KeepSession, Options, Roots, SendHandle, Session,
+    SharedSession, Status, StoredAt, View,
 };

@@ -20,6 +20,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8480";
 pub const DEFAULT_DATA: &str = "./klatch-data";
 /// Environment: the bot token scripts post with.
 pub const ENV_BOT_TOKEN: &str = "KLATCH_BOT_TOKEN";
+/// Environment: a PEM file with authorities the command line believes beside the system's.
+pub const ENV_CA_FILE: &str = "KLATCH_CA_FILE";
 /// Environment: the server the command line speaks to.
 pub const ENV_SERVER: &str = "KLATCH_SERVER";
 /// Environment: the file that keeps the command line's session.

@@ -18,6 +18,12 @@ pub enum ClientError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The authorities a server is to be believed by cannot be used.
+    #[error("certificates: {reason}")]
+    Certificates {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// No answer: the server is not there, or the network broke.
     #[error("{step}: no answer: {source}")]
     Unreachable {

@@ -1,12 +1,13 @@
 //! Calls to the HTTP API: one place that builds them, bounds them and reads their errors.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use klatch_protocol::http::Problem;
 use reqwest::{Method, StatusCode, Url, header};
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::ClientError;
+use super::{ClientError, Roots};
 
 /// A connection that does not open within this is given up.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -23,6 +24,8 @@ const SHOWN_CHARS: usize = 200;
 pub(crate) struct Http {
     base: Url,
     client: reqwest::Client,
+    /// What sockets are encrypted with; none for plain ones.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// One call, ready to be sent, and sent again.
@@ -59,25 +62,36 @@ impl Call {
 }
 
 impl Http {
-    pub(crate) fn new(server: &str) -> Result<Self, ClientError> {
+    pub(crate) fn new(server: &str, roots: &Roots) -> Result<Self, ClientError> {
         let wrong = |reason: String| ClientError::Address { address: server.to_owned(), reason };
         let base = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(wrong("it starts with http:// or https:// and names a host".to_owned()));
         }
-        let client = reqwest::Client::builder()
+        let tls = (base.scheme() == "https").then(|| roots.config()).transpose()?;
+        let builder = reqwest::Client::builder();
+        let builder = match &tls {
+            Some(config) => builder.tls_backend_preconfigured(ClientConfig::clone(config)),
+            None => builder,
+        };
+        let client = builder
             .connect_timeout(CONNECT_WAIT)
             .timeout(CALL_WAIT)
             // An API that redirects a token elsewhere is not ours.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|source| ClientError::Unreachable { step: "prepare the HTTP client", source })?;
-        Ok(Self { base, client })
+        Ok(Self { base, client, tls })
     }
 
     /// The address without a slash at its end.
     pub(crate) fn server(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// What sockets are encrypted with; none for plain ones.
+    pub(crate) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.clone()
     }
 
     /// Where the WebSocket is.
@@ -163,9 +177,9 @@ mod tests {
     #[test]
     fn addresses_and_paths() {
         for bad in ["", "localhost:80", "ftp://a", "http://"] {
-            assert!(matches!(Http::new(bad), Err(ClientError::Address { .. })), "{bad:?}");
+            assert!(matches!(Http::new(bad, &Roots::default()), Err(ClientError::Address { .. })), "{bad:?}");
         }
-        let http = Http::new("https://chat.example/base/").unwrap();
+        let http = Http::new("https://chat.example/base/", &Roots::default()).unwrap();
         assert_eq!(http.socket_url(), "wss://chat.example/base/v1/connect");
         let call = http.call("test", Method::GET, &["users", "a/b"]).query([("query", "ä&b".to_owned())]);
         assert_eq!(call.url.as_str(), "https://chat.example/base/v1/users/a%2Fb?query=%C3%A4%26b");

@@ -10,6 +10,7 @@ mod session;
 mod socket;
 mod state_file;
 mod task;
+mod trust;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ pub use follow::Follow;
 pub use sent::{SendHandle, StoredAt};
 pub use session::{Credentials, KeepSession, Session, SharedSession};
 pub use task::View;
+pub use trust::Roots;
 
 use crate::core::{Core, Input, Settings, Snapshot, Stop};
 use http::{Call, Http};
@@ -66,6 +68,8 @@ pub struct Options {
     pub shared_session: Option<Arc<dyn SharedSession>>,
     /// Keeps positions and outbox, so that a message said before a crash is sent after it.
     pub state_file: Option<PathBuf>,
+    /// Authorities believed beside the system's, for servers with a certificate of their own.
+    pub roots: Roots,
 }
 
 /// A signed-in client. Clones share one connection, which closes with the last of them.
@@ -85,7 +89,15 @@ impl Client {
     /// # Errors
     /// `username_taken`, `weak_password`, `sign_up_closed`, or another [`ClientError`].
     pub async fn sign_up(server: &str, user: SignUp) -> Result<Me, ClientError> {
-        let http = Http::new(server)?;
+        Self::sign_up_with(server, user, &Roots::default()).await
+    }
+
+    /// [`Self::sign_up`] at a server that these authorities vouch for.
+    ///
+    /// # Errors
+    /// As [`Self::sign_up`].
+    pub async fn sign_up_with(server: &str, user: SignUp, roots: &Roots) -> Result<Me, ClientError> {
+        let http = Http::new(server, roots)?;
         let call = http.call("sign up", Method::POST, &["users"]).body(&user);
         http.send::<UserAnswer>(call, None).await.map(|answer| answer.user)
     }
@@ -124,10 +136,10 @@ impl Client {
     /// Checks the credentials with the server, then connects in the background and stays connected.
     ///
     /// # Errors
-    /// `unauthenticated`, `session_revoked`, no answer, an unusable address or state file, a session that could not be
+    /// `unauthenticated`, `session_revoked`, no answer, an unusable address, certificate or state file, a session that could not be
     /// kept.
     pub async fn connect(server: &str, credentials: Credentials, options: Options) -> Result<Self, ClientError> {
-        let http = Http::new(server)?;
+        let http = Http::new(server, &options.roots)?;
         let state_file = options.state_file.map(StateFile::new);
         let snapshot = match &state_file {
             Some(file) => file.read().map_err(ClientError::State)?,

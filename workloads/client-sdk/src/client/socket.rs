@@ -1,15 +1,16 @@
 //! The WebSocket: opened, written to without ever blocking the reader, closed with a word.
 
-use std::{collections::VecDeque, future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::{collections::VecDeque, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::{Sink, SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use klatch_protocol::{ClientFrame, SUBPROTOCOL};
 use reqwest::header::HeaderValue;
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig, frame::coding::CloseCode};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::http::retry_after;
 
@@ -44,7 +45,7 @@ pub(crate) struct Outgoing {
 }
 
 /// Opens a socket and agrees on the subprotocol.
-pub(crate) async fn open(url: &str) -> Result<Socket, OpenError> {
+pub(crate) async fn open(url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Socket, OpenError> {
     let fail = |error: SocketError| {
         let retry_after_ms = match &error {
             SocketError::Http(response) => retry_after(response.headers()),
@@ -55,7 +56,9 @@ pub(crate) async fn open(url: &str) -> Result<Socket, OpenError> {
     let mut request = url.into_client_request().map_err(fail)?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
     let config = WebSocketConfig::default().max_message_size(Some(INCOMING_BYTES)).max_frame_size(Some(INCOMING_BYTES));
-    let (stream, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true).await.map_err(fail)?;
+    let connector = tls.map_or(Connector::Plain, Connector::Rustls);
+    let opening = connect_async_tls_with_config(request, Some(config), true, Some(connector));
+    let (stream, _) = opening.await.map_err(fail)?;
     let (sink, incoming) = stream.split();
     Ok(Socket { incoming, outgoing: Outgoing { sink, queue: VecDeque::new() } })
 }

@@ -31,7 +31,10 @@ impl StateFile {
     /// On disk when it returns: written beside, synced, moved over the old one, the move synced.
     pub(crate) fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
         let text = serde_json::to_vec(snapshot)?;
-        let beside = self.path.with_extension("new");
+        let mut beside = self.path.clone().into_os_string();
+        // Added, not put in the extension's place: two files of one stem must not meet.
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
         let mut file = open_private(&beside)?;
         file.write_all(&text)?;
         file.sync_all()?;
@@ -43,8 +46,13 @@ impl StateFile {
 
 /// Messages stand in it: for its owner only.
 fn open_private(path: &Path) -> io::Result<File> {
+    // What a crash has left may be open to others, and would stay so.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)

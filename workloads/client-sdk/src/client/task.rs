@@ -282,9 +282,10 @@ impl Task {
             Output::Save | Output::SendFrames(_) => {}
             Output::OpenSocket => {
                 self.attempt += 1;
-                let (attempt, url) = (self.attempt, self.parts.http.socket_url());
-                self.background
-                    .spawn(async move { Done::Opened { attempt, result: socket::open(&url).await.map(Box::new) } });
+                let (attempt, url, tls) = (self.attempt, self.parts.http.socket_url(), self.parts.http.tls());
+                self.background.spawn(async move {
+                    Done::Opened { attempt, result: socket::open(&url, tls).await.map(Box::new) }
+                });
             }
             Output::CloseSocket { code } => {
                 self.attempt += 1;

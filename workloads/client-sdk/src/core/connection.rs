@@ -117,6 +117,7 @@ impl Core {
         self.link.phase = Phase::Live { since: self.now };
         self.link.last = Some(welcome.connection);
         self.link.come_back_at = None;
+        self.server_clock.heard(welcome.server_time, self.now);
         self.heartbeat.start(self.now, Some(welcome.heartbeat_ms));
         self.outbox.connected(welcome.limits.in_flight, welcome.limits.sends_per_second);
         let complete = welcome.resumed == Resumed::Full;

@@ -8,6 +8,7 @@ mod answer;
 mod backoff;
 mod clock;
 mod connection;
+mod expiry;
 mod frame;
 mod gap;
 mod heartbeat;
@@ -27,6 +28,9 @@ mod user;
 mod watching;
 mod watermark;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use klatch_domain::{RoomId, SessionId, UserId};
@@ -42,6 +46,7 @@ pub use timeline::Timeline;
 use answer::Purpose;
 use clock::Clock;
 use connection::{Link, Phase};
+use expiry::ServerClock;
 use gap::Gaps;
 use heartbeat::Heartbeat;
 use log::{FirstFold, Room};
@@ -66,6 +71,7 @@ pub struct Core {
     /// When a snapshot is to be written: now, or by then.
     save_at: Option<u64>,
 
+    server_clock: ServerClock,
     user: Option<UserId>,
     session_id: Option<SessionId>,
     link: Link,
@@ -100,6 +106,7 @@ impl Core {
             outputs: Vec::new(),
             timer: None,
             save_at: None,
+            server_clock: ServerClock::default(),
             user,
             session_id: None,
             link: Link::default(),
@@ -173,6 +180,7 @@ impl Core {
 
     /// Does whatever is due.
     fn pump(&mut self) {
+        self.pump_expiry();
         self.pump_connection();
         self.pump_session();
         let Phase::Live { since } = self.link.phase else { return };
@@ -222,9 +230,11 @@ impl Core {
     }
 
     fn next_due(&self) -> Option<u64> {
-        let save = self.save_at.filter(|_| self.settings.save);
+        let always =
+            [self.connection_due(), self.session_due(), self.expiry_due(), self.save_at.filter(|_| self.settings.save)];
+        let always = always.into_iter().flatten();
         let Phase::Live { since } = self.link.phase else {
-            return [self.connection_due(), self.session_due(), save].into_iter().flatten().min();
+            return always.min();
         };
         let outbox = if self.may_send_messages(since) {
             self.outbox.due()
@@ -232,7 +242,7 @@ impl Core {
             (self.outbox.len() > 0).then_some(since.saturating_add(CATCH_UP_WAIT_MS))
         };
         let live = [Some(self.sync.due()), self.gaps.due(), outbox, self.watermarks.due()];
-        live.into_iter().chain([self.connection_due(), self.session_due(), save]).flatten().min()
+        live.into_iter().flatten().chain(always).min()
     }
 
     fn tell(&mut self, change: Change) {

@@ -104,8 +104,8 @@ impl Revisions {
         }
     }
 
-    /// A deleted text is gone from its edits too.
-    fn empty_edits(&self, target: Seq, rows: &mut VecDeque<Entry>, floor: Seq, updated: &mut BTreeSet<Seq>) {
+    /// A text that is gone is gone from its edits too.
+    pub(crate) fn empty_edits(&self, target: Seq, rows: &mut VecDeque<Entry>, floor: Seq, updated: &mut BTreeSet<Seq>) {
         for seq in self.by_target.get(&target).into_iter().flatten() {
             if let Some(edit) = row_mut(rows, floor, *seq)
                 && edit.kind == Kind::Edit

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use klatch_domain::{Entry, Generation, Position, Seq, UserId};
+use klatch_domain::{Content, Entry, Generation, Position, Seq, Timestamp, UserId};
 
 use super::revision::Revisions;
 use super::settings::EARLY_ENTRIES;
@@ -38,6 +38,8 @@ pub struct Timeline {
     revisions: Revisions,
     known_head: Seq,
     bound: usize,
+    /// No held row expires before this.
+    next_expiry: Option<Timestamp>,
 }
 
 impl Timeline {
@@ -51,6 +53,7 @@ impl Timeline {
             revisions: Revisions::new(viewer),
             known_head: Seq::ZERO,
             bound,
+            next_expiry: None,
         }
     }
 
@@ -110,6 +113,7 @@ impl Timeline {
         self.generation = generation;
         self.floor = Seq::ZERO;
         self.rows.clear();
+        self.next_expiry = None;
         self.revisions.clear();
         self.keep_generation();
     }
@@ -181,12 +185,55 @@ impl Timeline {
         }
         news.older.extend(taken.iter().filter_map(|entry| self.row(entry.position.seq)).cloned());
         for entry in &taken {
+            self.note_expiry(entry);
             news.updated.remove(&entry.position.seq);
         }
         taken.len()
     }
 
+    /// When the next held row may expire.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.next_expiry
+    }
+
+    /// Empties rows whose time has passed, and the edits of them, as the server does.
+    pub(crate) fn expire(&mut self, now: Timestamp, news: &mut News) {
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return;
+        }
+        self.next_expiry = None;
+        let mut expired = Vec::new();
+        for row in &mut self.rows {
+            match row.expires_at {
+                Some(at) if at <= now => {
+                    expired.push(row.position.seq);
+                    if !row.deleted || row.content != Content::empty() {
+                        row.content = Content::empty();
+                        row.attachments = None;
+                        row.deleted = true;
+                        news.updated.insert(row.position.seq);
+                    }
+                }
+                Some(at) => self.next_expiry = earliest(self.next_expiry, at),
+                None => {}
+            }
+        }
+        for seq in expired {
+            self.revisions.empty_edits(seq, &mut self.rows, self.floor, &mut news.updated);
+        }
+    }
+
+    /// A row came, or changed: an expired one is emptied again by whatever brought its content back.
+    fn note_expiry(&mut self, entry: &Entry) {
+        let target = entry.target.filter(|_| entry.kind.needs_target()).and_then(|target| self.row(target));
+        let times = [entry.expires_at, target.and_then(|row| row.expires_at)];
+        for at in times.into_iter().flatten() {
+            self.next_expiry = earliest(self.next_expiry, at);
+        }
+    }
+
     fn append(&mut self, entry: Entry, news: &mut News) {
+        self.note_expiry(&entry);
         self.rows.push_back(entry.clone());
         self.revisions.append(&entry, &mut self.rows, self.floor, &mut news.updated);
         news.appended.push(entry);
@@ -224,8 +271,13 @@ impl Timeline {
         let seq = entry.position.seq;
         let Some(held) = self.index(seq).and_then(|index| self.rows.get_mut(index)) else { return };
         if entry.changed_seq > held.changed_seq {
-            *held = entry;
+            *held = entry.clone();
             news.updated.insert(seq);
+            self.note_expiry(&entry);
         }
     }
+}
+
+fn earliest(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
 }

@@ -1,11 +1,11 @@
 //! Who we are: a bot token of the environment, or the kept session.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
-use klatch_client_sdk::{Client, Credentials, Options, core};
+use klatch_client_sdk::{Client, Credentials, Options, Roots, core};
 use klatch_protocol::ClientInfo;
-use klatch_settings::{DEFAULT_LISTEN, ENV_BOT_TOKEN};
+use klatch_settings::{DEFAULT_LISTEN, ENV_BOT_TOKEN, ENV_CA_FILE};
 
 use super::{ServerArgument, refusal::failure, session_file::SessionFile};
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ pub(super) async fn connect(argument: &ServerArgument) -> anyhow::Result<Connect
     if let Some(token) = std::env::var(ENV_BOT_TOKEN).ok().filter(|token| !token.trim().is_empty()) {
         let server = given.unwrap_or_else(default_server);
         let credentials = Credentials::BotToken(token.trim().to_owned());
-        return open(server, credentials, options()).await;
+        return open(server, credentials, options()?).await;
     }
     connect_kept(given).await
 }
@@ -72,25 +72,39 @@ pub(super) async fn connect_kept(given: Option<String>) -> anyhow::Result<Connec
         .into());
     }
     let server = session.server.clone();
-    open(server, Credentials::Session(Box::new(session)), keeping(file)).await
+    open(server, Credentials::Session(Box::new(session)), keeping(file)?).await
+}
+
+/// The authorities named by the environment beside the system's.
+///
+/// # Errors
+/// When the file cannot be read, or holds none.
+pub(super) fn roots() -> anyhow::Result<Roots> {
+    match std::env::var_os(ENV_CA_FILE).filter(|path| !path.is_empty()) {
+        Some(path) => Roots::read(Path::new(&path)).with_context(|| format!("{ENV_CA_FILE} cannot be used")),
+        None => Ok(Roots::default()),
+    }
 }
 
 /// Options of a client that does not keep its session.
-fn options() -> Options {
+fn options() -> anyhow::Result<Options> {
     let client = ClientInfo { name: "klatch".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let settings = core::Settings { client, ..core::Settings::default() };
-    Options { settings, ..Options::default() }
+    Ok(Options { settings, roots: roots()?, ..Options::default() })
 }
 
 /// Options of a client whose session stands in a file that other commands use too.
-pub(super) fn keeping(file: SessionFile) -> Options {
+///
+/// # Errors
+/// As [`roots`].
+pub(super) fn keeping(file: SessionFile) -> anyhow::Result<Options> {
     let file = Arc::new(file);
     let kept = Arc::clone(&file);
-    Options {
+    Ok(Options {
         keep_session: Some(Arc::new(move |session| kept.write(session))),
         shared_session: Some(file),
-        ..options()
-    }
+        ..options()?
+    })
 }
 
 /// Connects with these credentials.

@@ -43,6 +43,7 @@ pub(super) fn failure(server: &str, error: &ClientError) -> Failure {
         | ClientError::SessionNotKept(_)
         | ClientError::State(_)
         | ClientError::Stopped(Stop::Asked)
+        | ClientError::Certificates { .. }
         | ClientError::Closed => Failure::local(error.to_string()),
     }
 }

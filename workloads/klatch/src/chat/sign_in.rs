@@ -11,7 +11,7 @@ use klatch_protocol::http::SignUp;
 
 use super::{
     ServerArgument,
-    connect::{Connected, connect_kept, default_server, keeping, open, server_of},
+    connect::{Connected, connect_kept, default_server, keeping, open, roots, server_of},
     refusal::failure,
     session_file::SessionFile,
 };
@@ -58,7 +58,7 @@ pub(super) async fn sign_up(arguments: SignUpArguments) -> anyhow::Result<()> {
     let server = server_of(&server).unwrap_or_else(default_server);
     let password = ask(password, &format!("Password for {}", output::visible(&name)), true)?;
     let user = SignUp { username: name.clone(), password: password.clone(), display_name, email };
-    Client::sign_up(&server, user).await.map_err(|error| failure(&server, &error))?;
+    Client::sign_up_with(&server, user, &roots()?).await.map_err(|error| failure(&server, &error))?;
     keep_new_session(server, name, password).await
 }
 
@@ -79,17 +79,14 @@ async fn keep_new_session(server: String, username: String, password: String) ->
     let replaced = file.read().ok().flatten();
     let lock = file.lock().with_context(|| format!("cannot keep a session in {}", file.path().display()))?;
     let credentials = Credentials::Password { username, password, device_name: device_name() };
-    let connected = open(server, credentials, keeping(file.clone())).await?;
+    let connected = open(server, credentials, keeping(file.clone())?).await?;
     drop(lock);
     if let Some(replaced) = replaced {
         let server = replaced.server.clone();
         // Nobody could use it any more: it should not stay in the list of sessions. Not for the new one's file to hear of.
         let ending = async {
-            let old = Client::connect(
-                &server,
-                Credentials::Session(Box::new(replaced)),
-                klatch_client_sdk::Options::default(),
-            );
+            let options = klatch_client_sdk::Options { roots: roots().unwrap_or_default(), ..Default::default() };
+            let old = Client::connect(&server, Credentials::Session(Box::new(replaced)), options);
             if let Ok(old) = old.await {
                 let _ = old.sign_out().await;
             }
