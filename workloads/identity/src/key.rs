@@ -13,8 +13,8 @@ pub(crate) struct Key {
     /// JWK thumbprint of the public half (RFC 7638; for OKP keys RFC 8037 appendix A.3), so the same key has the same name
     /// everywhere.
     pub(crate) kid: String,
-    /// The newest key signs.
-    pub(crate) created_at: Timestamp,
+    /// It signs from then on, until the next key does.
+    pub(crate) signs_from: Timestamp,
     /// Public half, base64url.
     pub(crate) x: String,
     /// Both halves, PKCS#8 (RFC 8410).
@@ -25,21 +25,21 @@ pub(crate) struct Key {
 
 impl Key {
     /// A new key from the system's random numbers.
-    pub(crate) fn generate(created_at: Timestamp) -> Result<Self, &'static str> {
+    pub(crate) fn generate(signs_from: Timestamp) -> Result<Self, &'static str> {
         let pair = Ed25519KeyPair::generate().map_err(|_| "the system gives no random numbers")?;
         let document = pair.to_pkcs8().map_err(|_| "the new key cannot be encoded")?;
-        Self::from_pkcs8(document.as_ref().to_vec(), created_at)
+        Self::from_pkcs8(document.as_ref().to_vec(), signs_from)
     }
 
     /// The key of a PKCS#8 document.
-    pub(crate) fn from_pkcs8(pkcs8: Vec<u8>, created_at: Timestamp) -> Result<Self, &'static str> {
+    pub(crate) fn from_pkcs8(pkcs8: Vec<u8>, signs_from: Timestamp) -> Result<Self, &'static str> {
         let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| "it is no PKCS#8 document of an Ed25519 key")?;
         let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
         let thumbprint = Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#));
         let decoding = DecodingKey::from_ed_components(&x).map_err(|_| "its public half cannot be read")?;
         Ok(Self {
             kid: URL_SAFE_NO_PAD.encode(thumbprint),
-            created_at,
+            signs_from,
             x,
             encoding: EncodingKey::from_ed_der(&pkcs8),
             decoding,
@@ -53,7 +53,7 @@ impl fmt::Debug for Key {
         formatter
             .debug_struct("Key")
             .field("kid", &self.kid)
-            .field("created_at", &self.created_at)
+            .field("signs_from", &self.signs_from)
             .finish_non_exhaustive()
     }
 }

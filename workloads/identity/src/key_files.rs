@@ -22,7 +22,9 @@ const FILE_BYTES: u64 = 16 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct KeyFile {
-    created_at: Timestamp,
+    /// When it begins to sign; the name is from a time when keys signed from their making on.
+    #[serde(rename = "created_at")]
+    signs_from: Timestamp,
     /// PKCS#8, base64.
     pkcs8: String,
 }
@@ -36,7 +38,7 @@ pub(crate) fn create_folder(folder: &Path) -> Result<(), KeyError> {
     })
 }
 
-/// Every key of the folder, oldest first.
+/// Every key of the folder, by when they begin to sign.
 pub(crate) fn read_all(folder: &Path) -> Result<Vec<Key>, KeyError> {
     let failed = |source| KeyError::File { step: "list", path: folder.to_owned(), source };
     let mut keys = Vec::new();
@@ -48,7 +50,7 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Key>, KeyError> {
             keys.push(read(&path)?);
         }
     }
-    keys.sort_by(|one, other| (one.created_at, &one.kid).cmp(&(other.created_at, &other.kid)));
+    keys.sort_by(|one, other| (one.signs_from, &one.kid).cmp(&(other.signs_from, &other.kid)));
     Ok(keys)
 }
 
@@ -62,12 +64,12 @@ fn read(path: &Path) -> Result<Key, KeyError> {
     // serde_json's own message may repeat the text it stumbled over, and that text may be the key.
     let file: KeyFile = serde_json::from_str(&text).map_err(|_| damaged("it is no JSON of a key"))?;
     let pkcs8 = STANDARD.decode(&file.pkcs8).map_err(|_| damaged("pkcs8 is no base64"))?;
-    Key::from_pkcs8(pkcs8, file.created_at).map_err(damaged)
+    Key::from_pkcs8(pkcs8, file.signs_from).map_err(damaged)
 }
 
 /// Writes a key so that after a crash it is there whole, or not at all.
 pub(crate) fn write(folder: &Path, key: &Key) -> Result<(), KeyError> {
-    let file = KeyFile { created_at: key.created_at, pkcs8: STANDARD.encode(&key.pkcs8) };
+    let file = KeyFile { signs_from: key.signs_from, pkcs8: STANDARD.encode(&key.pkcs8) };
     let text = serde_json::to_vec(&file).map_err(|_| KeyError::Crypto("the new key cannot be written as JSON"))?;
     let unfinished = folder.join(format!("{UNFINISHED}{}", key.kid));
     let finished = path_of(folder, &key.kid);

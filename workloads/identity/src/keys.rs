@@ -15,15 +15,14 @@ use serde_json::json;
 use crate::{
     SecretError,
     key::Key,
-    key_files, sealed,
+    key_files,
+    rotation::{KEPT_AFTER_ROTATION, next_signs_from},
+    sealed,
     token::{self, Principal, TokenError},
 };
 
 /// The longest a token may be issued for: `klatch bench` uses tokens of an hour.
 const LONGEST_TOKEN: Duration = Duration::from_secs(3600);
-/// How long after its successor was made a key still verifies: tokens made with it, and another hour for processes that
-/// have not read the new key yet.
-const KEPT_AFTER_ROTATION: Duration = Duration::from_secs(2 * 3600);
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +58,11 @@ pub struct Keys {
     change: Mutex<()>,
 }
 
-/// The keys in use, oldest first; the last one signs. Never empty.
+/// The keys in use, by when they begin to sign; the last may still wait for its time. Never empty.
 struct KeySet {
     keys: Vec<Arc<Key>>,
+    /// The latest time that keys were changed or read at. A clock that is set back later does not make an old key sign.
+    seen: Timestamp,
 }
 
 impl Keys {
@@ -70,15 +71,23 @@ impl Keys {
     /// # Errors
     /// [`KeyError`] names the file.
     pub fn open(folder: &Path) -> Result<Arc<Self>, KeyError> {
+        Self::open_at(folder, system_time())
+    }
+
+    /// [`Self::open`] at another time than the system's.
+    ///
+    /// # Errors
+    /// [`KeyError`] names the file.
+    pub fn open_at(folder: &Path, now: Timestamp) -> Result<Arc<Self>, KeyError> {
         key_files::create_folder(folder)?;
         key_files::remove_unfinished(folder)?;
         let mut keys = key_files::read_all(folder)?;
         if keys.is_empty() {
-            let key = Key::generate(system_time()).map_err(KeyError::Crypto)?;
+            let key = Key::generate(now).map_err(KeyError::Crypto)?;
             key_files::write(folder, &key)?;
             keys.push(key);
         }
-        Ok(Arc::new(Self::of(Some(folder.to_owned()), keys)))
+        Ok(Arc::new(Self::of(Some(folder.to_owned()), keys, now)))
     }
 
     /// A key that lives as long as this value: for tests.
@@ -86,36 +95,86 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Crypto`] when the system gives no random numbers.
     pub fn ephemeral() -> Result<Arc<Self>, KeyError> {
-        let key = Key::generate(system_time()).map_err(KeyError::Crypto)?;
-        Ok(Arc::new(Self::of(None, vec![key])))
+        let now = system_time();
+        let key = Key::generate(now).map_err(KeyError::Crypto)?;
+        Ok(Arc::new(Self::of(None, vec![key], now)))
     }
 
-    fn of(folder: Option<PathBuf>, keys: Vec<Key>) -> Self {
+    fn of(folder: Option<PathBuf>, keys: Vec<Key>, seen: Timestamp) -> Self {
         let keys = keys.into_iter().map(Arc::new).collect();
-        Self { folder, set: RwLock::new(Arc::new(KeySet { keys })), change: Mutex::new(()) }
+        Self { folder, set: RwLock::new(Arc::new(KeySet { keys, seen })), change: Mutex::new(()) }
     }
 
-    /// Makes a new signing key. Older ones verify until every token made with them has expired, then they go.
+    /// Makes a key that signs at once; one that waits for its time is dropped. Older ones verify until every token made with
+    /// them has expired, then they go.
     ///
     /// # Errors
-    /// [`KeyError`]; the keys are then as they were.
+    /// [`KeyError`]; the new key may sign already, and the same call again does the rest.
     pub fn rotate(&self, now: Timestamp) -> Result<(), KeyError> {
         let _change = self.change.lock();
         let set = self.set();
+        let seen = set.seen.max(now);
         // A clock that was set back must not leave the old key the newest.
-        let newest = set.newest().created_at;
-        let created_at = now.max(Timestamp::from_millis(newest.as_millis().saturating_add(1)));
-        let key = Key::generate(created_at).map_err(KeyError::Crypto)?;
+        let signing = set.signing(now).signs_from;
+        let signs_from = now.max(Timestamp::from_millis(signing.as_millis().saturating_add(1)));
+        let mut keys: Vec<_> = set.keys.iter().filter(|key| key.signs_from <= seen).cloned().collect();
+        keys.push(self.generate(signs_from)?);
+        self.change_to(&set, KeySet { keys, seen: seen.max(signs_from) }, now)
+    }
+
+    /// As [`Self::rotate`], and the older keys verify nothing any more: for when one may have leaked. Access tokens made with
+    /// them are refused from now on; whoever holds a refresh token gets a new one.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub fn replace(&self, now: Timestamp) -> Result<(), KeyError> {
+        let _change = self.change.lock();
+        let set = self.set();
+        let next = KeySet { keys: vec![self.generate(now)?], seen: set.seen.max(now) };
+        self.change_to(&set, next, now)
+    }
+
+    /// Makes the next key when it is time, [`PUBLISHED_AHEAD`](crate::rotation::PUBLISHED_AHEAD) of its first signature, and forgets keys whose tokens have all
+    /// expired. Answers whether it made one. To be called at start and every
+    /// [`LOOK_EVERY`](crate::rotation::LOOK_EVERY).
+    ///
+    /// # Errors
+    /// [`KeyError`]; the next call does what this one did not.
+    pub fn rotate_when_due(&self, now: Timestamp) -> Result<bool, KeyError> {
+        let _change = self.change.lock();
+        let set = self.set();
+        let times: Vec<_> = set.keys.iter().map(|key| key.signs_from).collect();
+        let due = next_signs_from(&times, now);
+        let mut keys = set.keys.clone();
+        if let Some(signs_from) = due {
+            keys.push(self.generate(signs_from)?);
+            keys.sort_by_key(|key| key.signs_from);
+        }
+        self.change_to(&set, KeySet { keys, seen: set.seen.max(now) }, now)?;
+        Ok(due.is_some())
+    }
+
+    /// A new key, on disk before anybody uses it.
+    fn generate(&self, signs_from: Timestamp) -> Result<Arc<Key>, KeyError> {
+        let key = Key::generate(signs_from).map_err(KeyError::Crypto)?;
         if let Some(folder) = &self.folder {
             key_files::write(folder, &key)?;
         }
-        let mut keys = set.keys.clone();
-        keys.push(Arc::new(key));
-        let next = Arc::new(KeySet { keys });
+        Ok(Arc::new(key))
+    }
+
+    /// Puts a set in the place of another, without the keys nobody needs any more.
+    fn change_to(&self, old: &KeySet, next: KeySet, now: Timestamp) -> Result<(), KeyError> {
         let kept = next.still_needed(now);
-        let gone: Vec<_> = next.keys.iter().filter(|key| !kept.iter().any(|other| other.kid == key.kid)).collect();
-        *self.set.write() = Arc::new(KeySet { keys: kept });
-        // The new key signs already; a file that cannot be removed is tried again by the next rotation.
+        let gone: Vec<_> = old
+            .keys
+            .iter()
+            .chain(&next.keys)
+            .filter(|key| !kept.iter().any(|other| other.kid == key.kid))
+            .cloned()
+            .collect();
+        *self.set.write() = Arc::new(KeySet { keys: kept, seen: next.seen });
+        // The new set is in use; a file that cannot be removed is read again by the next start, and gone after it.
         for key in gone {
             if let Some(folder) = &self.folder {
                 key_files::remove(folder, &key.kid)?;
@@ -135,7 +194,8 @@ impl Keys {
         if keys.is_empty() {
             return Err(KeyError::Damaged { path: folder.clone(), detail: "no key is left in it".to_owned() });
         }
-        *self.set.write() = Arc::new(KeySet { keys: keys.into_iter().map(Arc::new).collect() });
+        let seen = self.set().seen;
+        *self.set.write() = Arc::new(KeySet { keys: keys.into_iter().map(Arc::new).collect(), seen });
         Ok(())
     }
 
@@ -158,7 +218,7 @@ impl Keys {
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<String, KeyError> {
-        token::issue(self.set().newest(), user, session, now, lifetime.min(LONGEST_TOKEN))
+        token::issue(self.set().signing(now), user, session, now, lifetime.min(LONGEST_TOKEN))
     }
 
     /// Whose token this is. Costs one Ed25519 verification, some 50 us.
@@ -178,7 +238,9 @@ impl Keys {
     /// # Errors
     /// [`SecretError::NoRandomness`].
     pub fn seal(&self, context: &str, answer: &[u8]) -> Result<Vec<u8>, SecretError> {
-        sealed::seal_under(&self.set().newest().pkcs8, context, answer)
+        // One that waits may be dropped before its time.
+        let set = self.set();
+        sealed::seal_under(&set.signing(set.seen).pkcs8, context, answer)
     }
 
     /// Opens what [`Keys::seal`] made with the same context, also before the last rotation.
@@ -211,9 +273,13 @@ impl Keys {
 }
 
 impl KeySet {
-    fn newest(&self) -> &Key {
-        // Never empty: every way to make a set puts a key in.
-        &self.keys[self.keys.len() - 1]
+    /// The key that signs now: the last whose time has come.
+    fn signing(&self, now: Timestamp) -> &Key {
+        let now = now.max(self.seen);
+        let begun = self.keys.iter().rposition(|key| key.signs_from <= now);
+        // None has begun only when the clock was set back: the first is then as good as any. Never empty: every way to make
+        // a set puts a key in.
+        &self.keys[begun.unwrap_or(0)]
     }
 
     fn verifying(&self, kid: &str, now: Timestamp) -> Option<&DecodingKey> {
@@ -223,7 +289,7 @@ impl KeySet {
 
     /// Whether a token made with this key may still be good.
     fn needed(&self, index: usize, now: Timestamp) -> bool {
-        self.keys.get(index + 1).is_none_or(|successor| now < successor.created_at.plus(KEPT_AFTER_ROTATION))
+        self.keys.get(index + 1).is_none_or(|successor| now < successor.signs_from.plus(KEPT_AFTER_ROTATION))
     }
 
     fn still_needed(&self, now: Timestamp) -> Vec<Arc<Key>> {
@@ -249,100 +315,4 @@ fn system_time() -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn later(now: Timestamp, hours: u64) -> Timestamp {
-        now.plus(Duration::from_secs(hours * 3600))
-    }
-
-    struct Folder(PathBuf);
-    impl Folder {
-        fn new() -> Self {
-            Self(std::env::temp_dir().join(format!("klatch-keys-{}", SessionId::now())))
-        }
-    }
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn a_key_outlives_a_restart_and_is_its_owners_only() {
-        let folder = Folder::new();
-        let (user, session, now) = (UserId::now(), SessionId::now(), system_time());
-        let token = Keys::open(&folder.0).unwrap().issue(user, session, now).unwrap();
-        let files: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|item| item.unwrap()).collect();
-        assert_eq!(files.len(), 1);
-        assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        std::fs::write(folder.0.join(".unfinished-x"), "{").unwrap();
-        let principal = Keys::open(&folder.0).unwrap().verify(&token, now).unwrap();
-        assert_eq!((principal.user, principal.session), (user, session));
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_damaged_file_is_named_and_never_replaced() {
-        let folder = Folder::new();
-        drop(Keys::open(&folder.0).unwrap());
-        let file = std::fs::read_dir(&folder.0).unwrap().next().unwrap().unwrap().path();
-        std::fs::write(&file, "not a key").unwrap();
-        let error = Keys::open(&folder.0).unwrap_err().to_string();
-        assert!(error.contains(file.to_str().unwrap()), "{error}");
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "not a key");
-    }
-
-    #[test]
-    fn rotation_keeps_old_tokens_good_and_forgets_old_keys_later() {
-        let folder = Folder::new();
-        let keys = Keys::open(&folder.0).unwrap();
-        let other_process = Keys::open(&folder.0).unwrap();
-        let (user, session, now) = (UserId::now(), SessionId::now(), system_time());
-        let old = keys.issue(user, session, now).unwrap();
-        keys.rotate(now).unwrap();
-        let new = keys.issue(user, session, now).unwrap();
-        assert!(keys.verify(&old, now).is_ok() && keys.verify(&new, now).is_ok());
-        assert_eq!(keys.jwks()["keys"].as_array().unwrap().len(), 2);
-        assert!(matches!(other_process.verify(&new, now), Err(TokenError::Invalid(_))));
-        other_process.reload().unwrap();
-        assert!(other_process.verify(&new, now).is_ok() && other_process.verify(&old, now).is_ok());
-
-        // Long after: the first key verifies nothing, and the next rotation removes its file.
-        let long = keys.issue_for(user, session, later(now, 3), Duration::from_secs(3600)).unwrap();
-        assert!(matches!(keys.verify(&old, later(now, 3)), Err(TokenError::Invalid(_))));
-        keys.rotate(later(now, 3)).unwrap();
-        assert_eq!(keys.jwks()["keys"].as_array().unwrap().len(), 2);
-        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 2);
-        assert!(keys.verify(&long, later(now, 3)).is_ok());
-    }
-
-    #[test]
-    fn a_clock_set_back_does_not_revive_an_old_key() {
-        let keys = Keys::ephemeral().unwrap();
-        let first = keys.set().newest().kid.clone();
-        keys.rotate(Timestamp::from_millis(5)).unwrap();
-        assert_ne!(keys.set().newest().kid, first);
-    }
-
-    #[test]
-    fn sealed_answers_outlive_a_rotation() {
-        let keys = Keys::ephemeral().unwrap();
-        let sealed = keys.seal("context", b"secret").unwrap();
-        keys.rotate(system_time()).unwrap();
-        assert_eq!(keys.open_sealed("context", &sealed).unwrap(), b"secret");
-        assert!(keys.open_sealed("another", &sealed).is_err());
-        assert!(Keys::ephemeral().unwrap().open_sealed("context", &sealed).is_err());
-    }
-
-    #[test]
-    fn the_key_set_is_public_halves_only() {
-        let keys = Keys::ephemeral().unwrap();
-        let key = &keys.jwks()["keys"][0];
-        assert_eq!((key["kty"].as_str(), key["crv"].as_str()), (Some("OKP"), Some("Ed25519")));
-        assert!(key["x"].as_str().is_some_and(|x| x.len() == 43) && key.get("d").is_none());
-        assert!(!format!("{keys:?}").contains("pkcs8"));
-    }
-}
+mod tests;

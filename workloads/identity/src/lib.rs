@@ -8,6 +8,7 @@ mod keys;
 mod password;
 mod password_rule;
 mod refresh;
+pub mod rotation;
 mod sealed;
 mod secret;
 mod token;

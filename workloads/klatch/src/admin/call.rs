@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use klatch_identity::Keys;
 use klatch_service_kit::Clock;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     failure::Failure,
     stores,
-    up::lock::{DataFolder, Holder, check_content, check_exists, holder},
+    up::lock::{DataFolder, Holder, KEYS_FOLDER, check_content, check_exists, holder},
 };
 
 /// How long to wait for a `klatch up` that has the lock but not yet its socket: it may be replaying a long log.
@@ -106,7 +107,8 @@ pub(super) fn request(data: &Path, request: Request) -> anyhow::Result<Answer> {
                 .context("cannot start the async runtime")?;
             runtime.block_on(async {
                 let stores = stores::open_existing(folder.path()).await?;
-                let administration = Administration::new(Arc::clone(&stores.directory), Clock::system(), None);
+                let keys = Keys::open(&folder.path().join(KEYS_FOLDER)).context("cannot open the signing keys")?;
+                let administration = Administration::new(Arc::clone(&stores.directory), keys, Clock::system(), None);
                 let answer = administration.perform(request).await;
                 stores.close().await;
                 Ok(answer)

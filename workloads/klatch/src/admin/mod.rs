@@ -1,6 +1,7 @@
 //! The owner's commands: users and backups, on a stopped data folder directly, on a running one by a socket in it.
 
 mod call;
+mod keys;
 mod password_entry;
 mod perform;
 mod request;
@@ -8,6 +9,7 @@ mod socket;
 mod user;
 
 pub(crate) use call::{Reached, reach};
+pub(crate) use keys::{KeysCommand, run as run_keys};
 pub(crate) use password_entry::{PasswordSource, ask};
 pub(crate) use perform::Administration;
 pub(crate) use request::{Answer, Request};

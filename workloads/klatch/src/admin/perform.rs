@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use klatch_bus::{EventPublisher, Target};
-use klatch_domain::{DisplayName, Email, Event, SessionId, Timestamp, UserId, Username};
-use klatch_identity::{Passwords, check_password};
+use super::request::{Answer, Password, Request};
+use klatch_api::Revocations;
+use klatch_domain::{DisplayName, Email, Timestamp, UserId, Username};
+use klatch_identity::{Keys, Passwords, check_password};
 use klatch_service_kit::Clock;
 use klatch_store::{
     Directory, StoreError,
     directory::{Revoke, User, UserError},
 };
-use tokio::sync::Mutex;
-
-use super::request::{Answer, Password, Request};
 
 /// What the owner's commands act on.
 pub(crate) struct Administration {
     directory: Arc<dyn Directory>,
+    keys: Arc<Keys>,
     passwords: Passwords,
     clock: Clock,
-    /// Tells gateways and api which sessions ended; nobody listens on a stopped data folder.
-    revocations: Option<Mutex<Box<dyn EventPublisher>>>,
+    /// Ends sessions as the running api does, so that it refuses them before the owner has the answer; nothing runs on a
+    /// stopped data folder.
+    revocations: Option<Arc<Revocations>>,
 }
 
 /// Why a request came to nothing.
@@ -38,14 +38,15 @@ impl From<StoreError> for Refused {
 }
 
 impl Administration {
-    /// On a directory; ended sessions are told to `revocations`.
+    /// On a directory, beside the api whose `revocations` these are.
     pub(crate) fn new(
         directory: Arc<dyn Directory>,
+        keys: Arc<Keys>,
         clock: Clock,
-        revocations: Option<Box<dyn EventPublisher>>,
+        revocations: Option<Arc<Revocations>>,
     ) -> Self {
         // An owner sets one password at a time.
-        Self { directory, passwords: Passwords::new(1), clock, revocations: revocations.map(Mutex::new) }
+        Self { directory, keys, passwords: Passwords::new(1), clock, revocations }
     }
 
     /// Carries a request out. What fails changes nothing. Not cancel safe: a dropped call may have done half of it, and
@@ -59,6 +60,7 @@ impl Administration {
             Request::UserEnable { username } => self.enable(&username).await,
             Request::ResetPassword { username, password } => self.reset_password(&username, password).await,
             Request::MakeAdmin { username } => self.make_admin(&username).await,
+            Request::RotateKeys { compromised } => self.rotate_keys(compromised).await,
             Request::Backup => Err(Refused::Owner("a backup is made elsewhere".to_owned())),
         };
         done.unwrap_or_else(|refused| {
@@ -125,6 +127,21 @@ impl Administration {
         Ok(Answer::done(format!("user {} administers this installation", user.username)))
     }
 
+    async fn rotate_keys(&self, compromised: bool) -> Result<Answer, Refused> {
+        let (keys, now) = (Arc::clone(&self.keys), self.now());
+        // It writes a file.
+        let rotated =
+            tokio::task::spawn_blocking(move || if compromised { keys.replace(now) } else { keys.rotate(now) }).await;
+        match rotated {
+            Ok(Ok(())) if compromised => {
+                Ok(Answer::done("tokens made so far are refused; a new key signs from now on"))
+            }
+            Ok(Ok(())) => Ok(Answer::done("a new key signs from now on")),
+            Ok(Err(error)) => Err(Refused::Owner(format!("{error}; look at it, and do it again"))),
+            Err(error) => Err(Refused::Owner(format!("it was interrupted ({error}); do it again"))),
+        }
+    }
+
     async fn find(&self, username: &str) -> Result<User, Refused> {
         let username = Username::parse(username).map_err(|error| Refused::Owner(error.to_string()))?;
         let found = self.directory.credentials(&username).await?;
@@ -138,14 +155,10 @@ impl Administration {
 
     /// Ends every session of the user, in the store first and then where they are in use.
     async fn end_sessions(&self, user: UserId) -> Result<usize, Refused> {
-        let ended = self.directory.revoke_sessions(user, Revoke::All, self.now()).await?;
-        if let Some(publisher) = &self.revocations
-            && !ended.is_empty()
-        {
-            let event = |session: &SessionId| Event::SessionRevoked { session: *session, user };
-            let events = ended.iter().map(event).collect();
-            publisher.lock().await.publish(vec![(Target::Everyone, events)]).await;
-        }
+        let ended = match &self.revocations {
+            Some(running) => running.end(user, Revoke::All).await?,
+            None => self.directory.revoke_sessions(user, Revoke::All, self.now()).await?,
+        };
         Ok(ended.len())
     }
 

@@ -54,6 +54,11 @@ pub(crate) enum Request {
         /// Who.
         username: String,
     },
+    /// A new signing key.
+    RotateKeys {
+        /// The old ones verify nothing any more.
+        compromised: bool,
+    },
     /// A consistent copy of everything, in a folder that lives as long as this connection.
     Backup,
 }
