@@ -116,7 +116,8 @@ async fn a_slow_reader_is_closed_4008_and_nobody_else_is_concerned() {
     let mut sent = 0;
     // However much the kernel buffers: the queue in the gateway is what must stay bounded.
     while gateway.metric("klatch_gateway_closed_total{code=\"4008\"}") == 0.0 {
-        assert!(sent < 10_000, "the slow reader is never closed");
+        // Some 30 MB: several times what a kernel buffers, and the heartbeat is not what closes it.
+        assert!(sent < 1_000, "the slow reader is never closed");
         world.publish(many(&mut room, ada, 4, &long)).await;
         for _ in 0..4 {
             assert_eq!(quick.text().await, long);

@@ -16,6 +16,16 @@ async fn lose(world: &World, room: &mut Room, from: Device) {
     world.publish(events).await;
 }
 
+/// The next frame behind what fitted before the queue overflowed.
+async fn behind_messages(client: &mut Client) -> ServerFrame {
+    loop {
+        match client.next().await {
+            ServerFrame::Message(_) => {}
+            other => return other,
+        }
+    }
+}
+
 async fn narrow() -> World {
     World::with(Options { event_queue_events: 64, ..Options::default() }).await
 }
@@ -74,7 +84,7 @@ async fn a_gap_may_hide_a_removal_and_a_revocation() {
     let mut noise = Room::small(&[cyd]);
     let _lost = room.remove(ben.user, ada);
     world.queries.know(&room);
-    world.queries.revoke(cyd.session, cyd.user);
+    world.queries.revoke(cyd.session, cyd.user, world.now());
     lose(&world, &mut noise, ada).await;
     assert_eq!(revoked.closed().await, 4503);
     match stays.next().await {
@@ -122,21 +132,27 @@ async fn sends_whose_outcome_may_be_lost_are_to_be_sent_again() {
     let gateway = world.gateway().await;
     let (ada, ben) = (Device::new(), Device::new());
     let mut room = Room::small(&[ada]);
-    let mut noise = Room::small(&[ben]);
+    let mut noise = Room::small(&[ada, ben]);
     let mut client = Client::greet(&world, &gateway, ada).await;
+    world.publish(vec![noise.say(ben, "known")]).await;
+    assert_eq!(client.text().await, "known");
     let (one, two) = (client.send(room.id, "1").await, client.send(room.id, "2").await);
     for _ in 0..2 {
         world.command().await;
     }
+    // Known before the loss, and further on after it: a position says that the recovery has come this far.
+    world.queries.know(&noise);
     lose(&world, &mut noise, ben).await;
+    world.queries.know(&noise);
     for id in [one, two] {
-        match client.next().await {
+        match behind_messages(&mut client).await {
             ServerFrame::Refused(refused) => {
                 assert_eq!((refused.message_id, refused.code, refused.retryable), (id, Code::Busy, true));
             }
             other => panic!("{other:?}"),
         }
     }
+    assert!(matches!(behind_messages(&mut client).await, ServerFrame::Position(position) if position.room == noise.id));
     client.send_as(room.id, one, "1").await;
     let command = world.command().await;
     let event = room.store(&command);

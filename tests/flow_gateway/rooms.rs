@@ -1,6 +1,6 @@
 //! Who gets an entry: the members, by the version the entry names, and nobody else.
 
-use klatch_domain::{Event, MessageId};
+use klatch_domain::{Code, Event, MessageId};
 use klatch_protocol::{ClientFrame, ServerFrame, SignalOut, Watch};
 use klatch_tests::{
     gateway_client::Client,
@@ -186,4 +186,79 @@ async fn a_deleted_room_is_forgotten() {
     let mut marker = Room::small(&[ada]);
     world.publish(vec![marker.say_as(ben, MessageId::now(), "marker")]).await;
     assert_eq!(client.text().await, "marker");
+}
+
+#[tokio::test]
+async fn an_answer_older_than_an_event_delivers_nothing_to_who_was_removed() {
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let (ada, ben) = (Device::new(), Device::new());
+    let mut room = Room::large(&[ada, ben]);
+    world.queries.know(&room);
+    let mut stays = Client::greet(&world, &gateway, ada).await;
+    let mut goes = Client::greet(&world, &gateway, ben).await;
+    // Whoever answers has not heard of the removal yet.
+    let removal = room.remove(ben.user, ada);
+    world.publish(vec![removal]).await;
+    until("the question", || world.queries.asked_members() == 1).await;
+    world.queries.know(&room);
+    match stays.next().await {
+        ServerFrame::Position(position) => assert_eq!((position.head, position.head_ordinal), room.head()),
+        other => panic!("{other:?}"),
+    }
+    goes.is_quiet().await;
+}
+
+#[tokio::test]
+async fn who_was_removed_signals_nobody_while_the_members_are_asked_for() {
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let (ada, ben) = (Device::new(), Device::new());
+    let mut room = Room::large(&[ada, ben]);
+    let mut marker = Room::small(&[ben]);
+    world.queries.know(&room);
+    let mut stays = Client::greet(&world, &gateway, ada).await;
+    let mut goes = Client::greet(&world, &gateway, ben).await;
+    world.publish(vec![room.say(ada, "1")]).await;
+    assert_eq!(stays.text().await, "1");
+    assert_eq!(goes.text().await, "1");
+    stays.say(&watch(&room)).await;
+    stays.is_quiet().await;
+    world.queries.hold(true);
+    let removal = room.remove(ben.user, ada);
+    world.queries.know(&room);
+    world.publish(vec![removal, marker.say(ben, "marker")]).await;
+    assert_eq!(goes.text().await, "marker");
+    let signal = SignalOut { room: room.id, kind: "typing".into(), payload: None, ttl_ms: None };
+    goes.say(&ClientFrame::Signal(signal)).await;
+    goes.is_quiet().await;
+    world.queries.hold(false);
+    match goes.next().await {
+        ServerFrame::Error(error) => assert_eq!(error.code, Code::RoomNotFound),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(stays.text().await, "member_left");
+    stays.is_quiet().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_names_its_members_waits_behind_those_that_do_not() {
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let (ada, ben) = (Device::new(), Device::new());
+    let mut room = Room::large(&[ada, ben]);
+    let mut marker = Room::small(&[ben]);
+    world.queries.know(&room);
+    let mut client = Client::greet(&world, &gateway, ben).await;
+    world.queries.hold(true);
+    let first = room.say(ada, "1");
+    room.small = true;
+    world.publish(vec![first]).await;
+    until("the question", || world.queries.asked_members() == 1).await;
+    world.publish(vec![room.say(ada, "2"), marker.say(ada, "marker")]).await;
+    assert_eq!(client.text().await, "marker");
+    world.queries.hold(false);
+    for text in ["1", "2"] {
+        assert_eq!(client.text().await, text);
+    }
 }

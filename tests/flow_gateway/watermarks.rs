@@ -1,7 +1,7 @@
 //! Watermarks, both ways.
 
 use klatch_domain::{Audience, Code, Event, Generation, Position, RoomId, Seq, WatermarkMoved};
-use klatch_protocol::{ClientFrame, ServerFrame, WatermarkOut};
+use klatch_protocol::{ClientFrame, ServerFrame, SignalOut, Watch, WatermarkOut};
 use klatch_tests::{
     gateway_client::Client,
     gateway_world::{Device, Room, World, soon},
@@ -95,6 +95,23 @@ async fn moves_reach_exactly_their_audience() {
                 }
                 ref other => panic!("{other:?}"),
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_no_longer_counts_among_what_is_asked() {
+    let world = World::new().await;
+    let gateway = world.gateway_with(|settings| settings.limits.signals_per_second = 1_000).await;
+    let mut client = Client::greet(&world, &gateway, Device::new()).await;
+    // More in a row than may wait at once.
+    for _ in 0..300 {
+        let room = RoomId::now();
+        let signal = SignalOut { room, kind: "typing".into(), payload: None, ttl_ms: None };
+        let watch = Watch { rooms: vec![room], presence: Vec::new() };
+        for frame in [read(room, 1), ClientFrame::Signal(signal), ClientFrame::Watch(watch)] {
+            client.say(&frame).await;
+            assert_eq!(error(&mut client).await, (Code::RoomNotFound, Some(room.to_string())));
         }
     }
 }

@@ -119,12 +119,19 @@ impl FanOut {
         }
     }
 
-    /// The connection that waits for the outcome of this entry.
+    /// The connection that waits for the outcome of this entry. All of the sender's hear that it is in the log: the same
+    /// message may have been sent by several.
     fn sender_of(&self, appended: &Appended) -> Option<Arc<Connection>> {
         let Appended { room, entry, .. } = appended;
         let user = self.core.registry.user(entry.sender.user)?;
-        let mut connections = user.connections().into_iter();
-        connections.find(|one| one.is_of(entry.sender.session) && one.is_in_flight(*room, entry.message_id))
+        let mut sender = None;
+        for connection in user.connections() {
+            let awaits_outcome = connection.see_sent(*room, entry.message_id);
+            if awaits_outcome && sender.is_none() && connection.is_of(entry.sender.session) {
+                sender = Some(connection);
+            }
+        }
+        sender
     }
 
     fn outcome(&mut self, event: &OutcomeEvent) {
@@ -132,7 +139,7 @@ impl FanOut {
         let Some(connection) = self.core.registry.connection(reply.connection) else { return };
         let refusal = match outcome {
             Outcome::Stored(stored) => {
-                connection.settle_send(*room, *message_id);
+                connection.store_send(*room, *message_id);
                 let frame = ServerFrame::Stored(StoredFrame::new(*message_id, *room, *stored));
                 return self.batch.add_frame(&connection, &frame);
             }
@@ -140,10 +147,11 @@ impl FanOut {
             // A send is stored or refused; whatever this is, the same send finds out what became of it.
             Outcome::Unchanged => Refusal::retryable(Code::Internal, "no outcome came: send it again", RETRY_AFTER_MS),
         };
-        if refusal.retryable {
-            connection.fail_send(*room, *message_id);
-        } else {
+        if !refusal.retryable {
             connection.settle_send(*room, *message_id);
+        } else if !connection.fail_send(*room, *message_id) {
+            // Of an earlier try, and the message is stored: to say "send it again" would be wrong.
+            return;
         }
         let frame = ServerFrame::Refused(Refused::new(*message_id, *room, refusal));
         self.batch.add_frame(&connection, &frame);

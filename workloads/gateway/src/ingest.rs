@@ -182,8 +182,74 @@ fn refuse(core: &Core, published: &[Published], detail: &'static str, retry_afte
     core.instruments.metrics.refused(Code::Busy).inc_by(published.len() as u64);
     for Published { connection, room, message_id } in published {
         let Some(connection) = core.registry.connection(*connection) else { continue };
-        connection.fail_send(*room, *message_id);
+        if !connection.fail_send(*room, *message_id) {
+            continue;
+        }
         let refusal = Refusal::retryable(Code::Busy, detail, retry_after_ms);
         batch.add_frame(&connection, &ServerFrame::Refused(Refused::new(*message_id, *room, refusal)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use klatch_domain::{Action, Content, Kind, Sender, SessionId, UserId};
+    use klatch_protocol::Send;
+
+    use super::*;
+
+    fn command(bytes: usize) -> Command {
+        let (room, message_id) = (RoomId::from_bytes([1; 16]), MessageId::now());
+        let content = Content::text(&"x".repeat(bytes)).unwrap();
+        Command {
+            room,
+            message_id,
+            sender: Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) },
+            action: Action::Append(Send::new(message_id, room, Kind::Text, content).into_draft()),
+            reply: None,
+            after: None,
+            accepted_micros: 0,
+            trace: None,
+        }
+    }
+
+    /// Hands over until no more is taken. Answers how many were.
+    fn fill(ingest: &Ingest, bytes: usize) -> usize {
+        (0..).take_while(|_| ingest.submit(command(bytes)).is_ok()).count()
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_leaves_in_order_and_in_bounded_parts() {
+        let ingest = Ingest::new(1, 256);
+        assert!(ingest.is_idle());
+        for _ in 0..2 {
+            // All that was taken is free again.
+            assert_eq!(fill(&ingest, 0), WAITING_COMMANDS);
+            assert!(!ingest.is_idle());
+            let mut parts = Vec::new();
+            while let Some(part) = Some(ingest.take(0)).filter(|part| !part.is_empty()) {
+                parts.push(part);
+            }
+            assert!(parts.iter().all(|part| part.len() == PUBLISH_COMMANDS));
+            let ids: Vec<_> = parts.iter().flatten().map(|command| command.message_id).collect();
+            assert_eq!(ids.len(), WAITING_COMMANDS);
+            assert!(ids.is_sorted(), "ids are given in order of time");
+            assert!(ingest.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_too() {
+        let ingest = Ingest::new(1, 256);
+        let each = size_of(&command(30_000));
+        for _ in 0..2 {
+            assert_eq!(fill(&ingest, 30_000), WAITING_BYTES / each);
+            let mut left = WAITING_BYTES / each;
+            while left > 0 {
+                let part = ingest.take(0).len();
+                assert!(part == PUBLISH_BYTES / each || part == left, "{part} of {left}");
+                left -= part;
+            }
+            assert!(ingest.take(0).is_empty());
+        }
     }
 }

@@ -109,7 +109,10 @@ async fn refuse_unsettled(core: &Core) {
 /// Refuses what has had no outcome since then: sent again it gets one, and is not stored twice.
 pub(crate) fn refuse_overdue(core: &Core, connection: &Arc<Connection>, until_seconds: u32, batch: &mut Batch) {
     for (room, message_id) in connection.overdue_sends(until_seconds) {
-        connection.fail_send(room, message_id);
+        if !connection.fail_send(room, message_id) {
+            // Its outcome has come meanwhile.
+            continue;
+        }
         core.instruments.metrics.refused(Code::Busy).inc();
         let refusal = Refusal::retryable(Code::Busy, "no outcome came: send it again", RETRY_AFTER_MS);
         batch.add_frame(connection, &ServerFrame::Refused(Refused::new(message_id, room, refusal)));

@@ -20,8 +20,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
 pub(crate) use output::{MESSAGE_BYTES, Piece, close as close_frame};
+pub(crate) use sends::Held;
 use sends::Sends;
-pub(crate) use sends::TooMany;
 pub(crate) use task::Task;
 pub(crate) use watching::{NotWatched, WATCHED_ROOMS, WATCHED_USERS, Watching};
 use wire::{Pushed, Wire};
@@ -84,7 +84,7 @@ pub(crate) struct Connection {
     expires_ms: AtomicI64,
     identity: OnceLock<Identity>,
     wire: Mutex<Wire>,
-    /// Nothing while nothing is unsettled.
+    /// Nothing while nothing is open.
     sends: Mutex<Option<Box<Sends>>>,
     /// Locked after the rooms and the presence watchers, never before.
     pub(crate) watching: Mutex<Watching>,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tracing::Level;
 
 use super::{Client, named};
-use crate::{connection::TooMany, ingest::RETRY_AFTER_MS};
+use crate::{connection::Held, ingest::RETRY_AFTER_MS};
 
 /// Characters of a `traceparent` that is passed on; W3C Trace Context has 55.
 const TRACE_BYTES: usize = 64;
@@ -39,8 +39,8 @@ impl Client {
     /// own knowledge, and a final refusal must be right. The writer knows.
     fn check_send(&self, room: RoomId, message_id: MessageId) -> Result<(), Refusal> {
         let core = &self.core;
-        if self.connection.waits_for_another(room, message_id) {
-            return Err(busy("an earlier send to this room has to come again first", RETRY_AFTER_MS));
+        if !self.connection.admits(room, message_id) {
+            return Err(held(Held::Waits));
         }
         self.check_limits(room, message_id)?;
         match core.busy.wait_for(room, core.settings.slots, core.instruments.timer.millis()) {
@@ -75,11 +75,8 @@ impl Client {
         let trace = trace_of(&mut send);
         let draft = send.into_draft();
         check_draft(&draft)?;
-        let now_seconds = (core.instruments.timer.millis() / 1_000) as u32;
-        let begun = self
-            .connection
-            .begin_send(room, message_id, now_seconds)
-            .map_err(|TooMany| busy("too many sends without an outcome", RETRY_AFTER_MS))?;
+        // Asked again: an earlier send may have failed since it was asked first.
+        let begun = self.connection.begin_send(room, message_id).map_err(held)?;
         tracing::debug!(trace = trace.as_deref(), %room, %message_id, repeat = begun.repeat, "send taken");
         let command = Command {
             room,
@@ -104,7 +101,7 @@ impl Client {
                 let retry_after_ms = refusal.retry_after_ms.unwrap_or(RETRY_AFTER_MS);
                 self.say(&ServerFrame::Busy(Busy { room: Some(room), retry_after_ms }));
             }
-            self.connection.fail_send(room, message_id);
+            self.connection.refuse_send(room, message_id);
         } else {
             self.connection.settle_send(room, message_id);
         }
@@ -122,6 +119,14 @@ impl Client {
             _ => self.error(Code::ValidationFailed, detail, named(message_id)),
         }
     }
+}
+
+fn held(held: Held) -> Refusal {
+    let detail = match held {
+        Held::Waits => "an earlier send to this room has to come again first",
+        Held::TooMany => "too many sends without an outcome",
+    };
+    busy(detail, RETRY_AFTER_MS)
 }
 
 fn busy(detail: &'static str, retry_after_ms: u64) -> Refusal {

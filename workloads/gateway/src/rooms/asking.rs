@@ -205,3 +205,44 @@ impl Asking {
         if self.failed { after_failure } else { Duration::ZERO }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(byte: u8) -> Waiting {
+        Waiting::Remote { user: UserId::from_bytes([byte; 16]), line: Bytes::from_static(b"{}\n") }
+    }
+
+    #[test]
+    fn an_answer_decides_against_those_only_who_came_before_it_was_asked_for() {
+        let (mut asking, mut budget) = (Asking::default(), Budget::default());
+        asking.wait(remote(1), true, &mut budget).unwrap();
+        asking.wait(remote(2), false, &mut budget).unwrap();
+        asking.wait(remote(3), false, &mut budget).unwrap();
+        let is_third = |user: UserId| user == UserId::from_bytes([3; 16]);
+        // Whoever is a member by an early answer is one.
+        let decided: Vec<_> = asking.decide(is_third, &mut budget).into_iter().map(|(_, member)| member).collect();
+        assert_eq!(decided, [Some(false), Some(true)]);
+        assert!(asking.goes_on());
+        assert_eq!(asking.next_round(Duration::from_secs(2)), Duration::ZERO);
+        assert_eq!(asking.decide(is_third, &mut budget).len(), 1);
+        assert!(!asking.goes_on());
+        assert_eq!(budget.bytes, 0);
+        asking.fail(&mut budget);
+        assert_eq!(asking.next_round(Duration::from_secs(2)), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (mut asking, mut budget) = (Asking::default(), Budget::default());
+        for _ in 0..FRAMES {
+            asking.wait(remote(1), true, &mut budget).unwrap();
+        }
+        assert_eq!(asking.wait(remote(1), true, &mut budget), Err(CannotAsk));
+        assert_eq!(asking.give_up(None, &mut budget).len(), FRAMES);
+        assert_eq!(budget.bytes, 0);
+        budget.bytes = TOTAL_BYTES;
+        assert_eq!(asking.wait(remote(1), true, &mut budget), Err(CannotAsk));
+    }
+}
