@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use klatch_domain::{Preferences, RoomId, SessionId, SlotMap, Timestamp, UserId, Username};
+use klatch_domain::{Command, Preferences, RoomId, SessionId, SlotMap, Timestamp, UserId, Username};
 use klatch_store::{
     StoreError,
     directory::{
-        Directory, FriendChange, Friendship, Friendships, MemberProjection, ProfileChange, Replies, Revoke, RoomOfUser,
-        RoomProjection, RoomProjections, Session, Sessions, SlotMaps, User, UserError, Users,
+        Befriending, Directory, FriendChange, Friendship, Friendships, MemberProjection, ProfileChange, Replies,
+        Revoke, RoomOfUser, RoomProjection, RoomProjections, Session, Sessions, SlotMaps, User, UserError, Users,
     },
+    owed::{Owed, OwedCommands},
 };
 use parking_lot::Mutex;
 
@@ -20,6 +21,8 @@ pub(crate) enum Fault {
     Before,
     /// It was done, and nobody heard of it.
     After,
+    /// The caller's code panics.
+    Panic,
 }
 
 /// A directory in front of the real one.
@@ -53,6 +56,7 @@ macro_rules! delegate {
         impl $trait for FaultyDirectory {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$ok, $error> {
                 let fault = self.take(stringify!($name));
+                assert!(fault != Some(Fault::Panic), "told to panic");
                 if fault == Some(Fault::Before) {
                     return Err(lost(stringify!($name)).into());
                 }
@@ -88,9 +92,13 @@ delegate!(Sessions {
 });
 
 delegate!(Friendships {
-    fn befriend(actor: UserId, other: UserId, at: Timestamp) -> Result<FriendChange, StoreError>;
-    fn unfriend(actor: UserId, other: UserId) -> Result<FriendChange, StoreError>;
-    fn set_block(actor: UserId, other: UserId, on: bool, at: Timestamp) -> Result<FriendChange, StoreError>;
+    fn befriend(
+        actor: UserId, other: UserId, at: Timestamp, owes: Befriending<'_>
+    ) -> Result<FriendChange, StoreError>;
+    fn unfriend(actor: UserId, other: UserId, owes: &[Command]) -> Result<FriendChange, StoreError>;
+    fn set_block(
+        actor: UserId, other: UserId, on: bool, at: Timestamp, owes: &[Command]
+    ) -> Result<FriendChange, StoreError>;
     fn friendships(user: UserId, after: Option<UserId>, limit: usize) -> Result<Vec<Friendship>, StoreError>;
     fn blocks_between(user: UserId, others: &[UserId]) -> Result<Vec<(UserId, UserId)>, StoreError>;
     fn acquainted(user: UserId, others: &[UserId]) -> Result<Vec<UserId>, StoreError>;
@@ -105,12 +113,19 @@ delegate!(RoomProjections {
     fn public_rooms(
         query: &str, after: Option<(&str, RoomId)>, limit: usize
     ) -> Result<Vec<(RoomProjection, u64)>, StoreError>;
-    fn set_preferences(user: UserId, room: RoomId, preferences: Preferences) -> Result<bool, StoreError>;
+    fn set_preferences(
+        user: UserId, room: RoomId, preferences: Preferences, owes: &[Command]
+    ) -> Result<bool, StoreError>;
 });
 
 delegate!(Replies {
     fn reply(key: &str, since: Timestamp) -> Result<Option<Vec<u8>>, StoreError>;
     fn keep_reply(key: &str, answer: &[u8], at: Timestamp, since: Timestamp) -> Result<Vec<u8>, StoreError>;
+});
+
+delegate!(OwedCommands {
+    fn owed(room: Option<RoomId>, after: u64, limit: usize) -> Result<Vec<Owed>, StoreError>;
+    fn settle_owed(places: &[u64]) -> Result<(), StoreError>;
 });
 
 delegate!(SlotMaps {

@@ -9,9 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use klatch_domain::{MessageId, RoomFacts, RoomId, Seq, ShardId, Timestamp, UserId};
+use klatch_domain::{MessageId, RoomFacts, RoomId, Seq, ShardId, SlotMap, Timestamp, UserId};
 use klatch_store::{
-    Shard, StoreError,
+    FollowUp, FollowUpKey, Shard, StoreError,
     shard::{AppendError, Head, Known, Overview, Page, Range, Watermark, Write},
 };
 use parking_lot::Mutex;
@@ -26,10 +26,14 @@ pub(crate) struct Faults {
     pub(crate) unknown: AtomicU64,
     /// Appends are done, and never answer.
     pub(crate) hangs: AtomicBool,
+    /// Appends that hold one of these ids are done, and never answer.
+    pub(crate) hang_on: Mutex<HashSet<MessageId>>,
     /// Appends that hold one of these ids are refused for their data.
     pub(crate) poison: Mutex<HashSet<MessageId>>,
     /// Appends that hold one of these ids bring the caller down.
     pub(crate) deadly: Mutex<HashSet<MessageId>>,
+    /// Appends to rooms that this map gives to another shard are fenced.
+    pub(crate) fence: Mutex<Option<SlotMap>>,
     /// Appends so far, and who waits for them.
     pub(crate) appends: AtomicU64,
     pub(crate) appended: Notify,
@@ -70,11 +74,19 @@ impl Shard for FaultyShard {
             batch.iter().any(|write| ids.contains(&write.entry.message_id))
         };
         assert!(!holds(&self.faults.deadly), "told to");
+        let fenced = |map: &SlotMap| batch.iter().any(|write| map.shard_of(write.room) != self.id());
+        if self.faults.fence.lock().as_ref().is_some_and(fenced) {
+            return Err(AppendError::Fenced);
+        }
         if holds(&self.faults.poison) {
             return Err(AppendError::Data("told to".to_owned()));
         }
+        let hangs = holds(&self.faults.hang_on);
         self.inner.append(batch).await?;
         self.written().await;
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let unknown = self.faults.unknown.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if unknown.is_ok() {
             return Err(StoreError::Unknown { step: "test", source_text: "told to".to_owned() }.into());
@@ -98,6 +110,16 @@ impl Shard for FaultyShard {
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.check()?;
         self.inner.expire(now, limit).await
+    }
+
+    async fn follow_ups(&self, after: Option<FollowUpKey>, limit: usize) -> Result<Vec<FollowUp>, StoreError> {
+        self.check()?;
+        self.inner.follow_ups(after, limit).await
+    }
+
+    async fn followed_up(&self, done: Vec<FollowUpKey>) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.followed_up(done).await
     }
 
     async fn rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomFacts>, StoreError> {

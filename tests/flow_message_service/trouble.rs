@@ -16,15 +16,14 @@ async fn killed_between_commit_and_acknowledgement_it_neither_loses_nor_doubles(
     let room = world.direct(ada, bob).await;
     let command = world.text(ada, room, "once");
     let faults = Arc::clone(world.faults(room));
-    faults.hangs.store(true, Ordering::SeqCst);
-    let before = faults.appends.load(Ordering::SeqCst);
+    faults.hang_on.lock().insert(command.message_id);
     world.publish(vec![command.clone()]).await;
-    while faults.appends.load(Ordering::SeqCst) == before {
+    while world.texts(room).await.is_empty() {
         faults.appended.notified().await;
     }
     world.kill();
     assert!(!world.heard().any(|event| matches!(event, Event::Outcome(one) if one.message_id == command.message_id)));
-    faults.hangs.store(false, Ordering::SeqCst);
+    faults.hang_on.lock().clear();
     world.start().await;
     let outcome = stored(world.outcome(command.message_id).await);
     assert!(outcome.repeat);

@@ -35,11 +35,15 @@ pub(crate) const SHARDS: u16 = 2;
 pub(crate) struct World {
     _folder: tempfile::TempDir,
     pub(crate) stores: SqliteStores,
+    /// What services are given: the stores', or one with faults.
+    pub(crate) directory: Arc<dyn Directory>,
     /// With faults, one for each shard in order of its id.
     pub(crate) shards: Shards,
     pub(crate) faults: Vec<Arc<Faults>>,
     pub(crate) bus: Bus,
     pub(crate) settings: MessageServiceSettings,
+    /// How long it waits for what must come.
+    pub(crate) patience: Duration,
     /// Microseconds.
     pub(crate) clock: Arc<AtomicU64>,
     service: Option<MessageService>,
@@ -58,9 +62,14 @@ impl World {
 
     /// Everything but the service.
     pub(crate) async fn at_rest() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Everything but the service, on a data folder that is there or will be.
+    pub(crate) async fn on(folder: tempfile::TempDir) -> Self {
         let options = sqlite::Options { slots: SLOTS, shards: SHARDS, readers: 1 };
         let stores = sqlite::open(folder.path(), options).unwrap();
+        let directory = Arc::clone(&stores.directory) as Arc<dyn Directory>;
         let mut inner: Vec<_> = stores.shards.all().cloned().collect();
         inner.sort_by_key(|shard| shard.id());
         let faults: Vec<_> = inner.iter().map(|_| Arc::new(Faults::default())).collect();
@@ -75,10 +84,12 @@ impl World {
         Self {
             _folder: folder,
             stores,
+            directory,
             shards,
             faults,
             bus,
             settings: MessageServiceSettings::default(),
+            patience: PATIENCE,
             clock: Arc::new(AtomicU64::new(1_800_000_000_000_000)),
             service: None,
             incarnation,
@@ -104,7 +115,7 @@ impl World {
             settings: self.settings.clone(),
             bus: self.bus.clone(),
             shards: self.shards.clone(),
-            directory: Arc::clone(&self.stores.directory) as Arc<dyn Directory>,
+            directory: Arc::clone(&self.directory),
             registry: prometheus::Registry::new(),
             clock: Clock::from_fn(move || clock.load(Ordering::SeqCst)),
         };
@@ -114,6 +125,12 @@ impl World {
     /// As kill -9 would.
     pub(crate) fn kill(&mut self) {
         self.service = None;
+    }
+
+    /// As kill -9 of a process that holds the ingest queues in memory would.
+    pub(crate) async fn kill_with_queues(&mut self) {
+        self.kill();
+        self.listen_on(in_process::bus(in_process::Options::default(), &prometheus::Registry::new()).unwrap()).await;
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -195,7 +212,7 @@ impl World {
                 }
                 looked_at += 1;
             }
-            match timeout(PATIENCE, self.receiver.receive()).await.expect("nothing more comes") {
+            match timeout(self.patience, self.receiver.receive()).await.expect("nothing more comes") {
                 Some(Received::Events(events)) => self.heard.extend(events),
                 Some(Received::Gap) => panic!("events were lost"),
                 None => panic!("the bus is closed"),

@@ -11,7 +11,6 @@ use crate::{
     address::ClientAddress,
     bot_tokens,
     problem::Failure,
-    revocation::Known,
     shared::{Caller, Shared},
 };
 
@@ -85,10 +84,5 @@ async fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Fa
 
 /// Whether a session has not ended.
 pub(crate) async fn check_alive(shared: &Shared, session: SessionId) -> Result<(), Failure> {
-    let ended = match shared.revocations.known(session) {
-        Known::Alive => false,
-        Known::Ended => true,
-        Known::Unsure => shared.directory.session(session).await?.is_none_or(|session| session.revoked_at.is_some()),
-    };
-    if ended { Err(Failure::session_revoked()) } else { Ok(()) }
+    if shared.revocations.has_ended(session).await? { Err(Failure::session_revoked()) } else { Ok(()) }
 }

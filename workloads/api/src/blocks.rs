@@ -1,18 +1,17 @@
 //! Blocks. The directory first, then the direct room's writer: from the answer on nothing of the blocked one gets through.
-//! A crash between the two is repaired by the same call again. The blocked one is told nothing.
+//! A crash between the two is made good by what the directory has kept to be done. The blocked one is told nothing.
 
 use std::sync::Arc;
 
 use axum::{Extension, extract::State};
 use http::StatusCode;
-use klatch_domain::{Action, Code, MessageId, Outcome, RoomId, Sender, UserId};
+use klatch_domain::{Action, RoomId, UserId};
 use klatch_protocol::http::FriendStatus;
 
 use crate::{
     body::Ids,
-    friends::{notice, other},
-    notices,
-    outcomes::Ask,
+    friends::{friend_changed, other},
+    notices::Actor,
     problem::Failure,
     profile::find,
     shared::{Caller, Shared},
@@ -45,20 +44,14 @@ pub(crate) async fn unblock(
 
 async fn set(shared: &Shared, caller: Caller, other: UserId, on: bool, trace: &Trace) -> Result<StatusCode, Failure> {
     find(shared, other).await?;
-    shared.directory.set_block(caller.user(), other, on, shared.now()).await?;
-    hold(shared, caller.0, other, on, trace).await?;
+    let actor = Actor { shared, caller, trace };
+    let room = RoomId::direct_of(caller.user(), other);
     let status = on.then_some(FriendStatus::Blocked);
-    let own = notice(caller.user(), other, status, true, MessageId::now())?;
-    notices::put(shared, caller, own, trace).await?;
+    let owes =
+        [actor.command(room, Action::SetBlock { on }), friend_changed(actor, caller.user(), other, status, true)?];
+    shared.directory.set_block(caller.user(), other, on, shared.now(), &owes).await?;
+    // There may be no such room; if there is, its writer holds the block before the answer.
+    shared.owing.settle(room).await?;
+    shared.owing.settle_soon([RoomId::inbox_of(caller.user())]).await;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Makes the writer of the direct room hold the block of `sender`; there may be no such room.
-async fn hold(shared: &Shared, sender: Sender, other: UserId, on: bool, trace: &Trace) -> Result<(), Failure> {
-    let room = RoomId::direct_of(sender.user, other);
-    let ask = Ask { room, message_id: MessageId::now(), sender, action: Action::SetBlock { on } };
-    match shared.outcomes.ask(ask, trace).await? {
-        Outcome::Refused(refusal) if refusal.code != Code::RoomNotFound => Err(refusal.into()),
-        _ => Ok(()),
-    }
 }

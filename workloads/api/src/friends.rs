@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
 use http::StatusCode;
-use klatch_domain::{Code, Kind, MessageId, Timestamp, UserId};
+use klatch_domain::{Code, Command, Kind, RoomId, UserId};
 use klatch_protocol::http::{Friend, FriendStatus, Friends, PageQuery};
-use klatch_store::directory::{FriendChange, FriendStatus as Stored, Friendship};
+use klatch_store::directory::{Befriending, FriendChange, FriendStatus as Stored, Friendship};
 use serde::Serialize;
 
 use crate::{
     body::{Ids, Queried},
-    idempotency::derived,
-    notices::{self, Notice},
+    notices::Actor,
     page,
     problem::Failure,
     profile::{find, find_active, find_all, profile_of},
@@ -69,12 +68,23 @@ pub(crate) async fn befriend(
 ) -> Result<Json<Friend>, Failure> {
     let other = other(caller, &ids)?;
     let user = find_active(&shared, other).await?;
-    if let FriendChange::Blocked = shared.directory.befriend(caller.user(), other, shared.now()).await? {
+    let actor = Actor { shared: &shared, caller, trace: &trace };
+    let news = |own: FriendStatus, theirs: FriendStatus| {
+        Ok::<_, Failure>([
+            friend_changed(actor, caller.user(), other, Some(own), true)?,
+            friend_changed(actor, other, caller.user(), Some(theirs), false)?,
+        ])
+    };
+    let requested = news(FriendStatus::Requested, FriendStatus::Incoming)?;
+    let accepted = news(FriendStatus::Accepted, FriendStatus::Accepted)?;
+    let owes = Befriending { requested: &requested, accepted: &accepted };
+    if let FriendChange::Blocked = shared.directory.befriend(caller.user(), other, shared.now(), owes).await? {
         return Err(Failure::new(Code::Blocked, "one of you has blocked the other"));
     }
+    // Also when nothing changed: the change may have been made by this very call, met again.
+    tell(actor, other).await;
     let friendship = friendship(&shared, caller.user(), other).await?;
     let friendship = friendship.ok_or_else(|| Failure::new(Code::Busy, "it was changed meanwhile; try again"))?;
-    tell(&shared, caller, friendship, &trace).await?;
     let user = profile_of(&user, shared.now());
     Ok(Json(Friend { user, status: status_of(friendship.status), since: friendship.since }))
 }
@@ -90,15 +100,14 @@ pub(crate) async fn unfriend(
 ) -> Result<StatusCode, Failure> {
     let other = other(caller, &ids)?;
     find(&shared, other).await?;
-    match shared.directory.unfriend(caller.user(), other).await? {
-        FriendChange::Changed(_) => {
-            let own = notice(caller.user(), other, None, true, MessageId::now())?;
-            let theirs = notice(other, caller.user(), None, true, MessageId::now())?;
-            both(&shared, caller, own, theirs, &trace).await?;
-        }
-        // A block is none of this call's business, whoever it is of.
-        FriendChange::Unchanged(_) | FriendChange::Blocked => {}
-    }
+    let actor = Actor { shared: &shared, caller, trace: &trace };
+    let news = [
+        friend_changed(actor, caller.user(), other, None, true)?,
+        friend_changed(actor, other, caller.user(), None, true)?,
+    ];
+    // A block is none of this call's business, whoever it is of.
+    shared.directory.unfriend(caller.user(), other, &news).await?;
+    tell(actor, other).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -115,40 +124,20 @@ async fn friendship(shared: &Shared, user: UserId, other: UserId) -> Result<Opti
     Ok(found.into_iter().next().filter(|friend| friend.user == other))
 }
 
-/// Tells both sides how they stand. The time it came to be so names the notices: the same call again, after a crash for
-/// instance, tells what was not told and nothing twice.
-async fn tell(shared: &Shared, caller: Caller, friendship: Friendship, trace: &Trace) -> Result<(), Failure> {
-    let (status, theirs) = match friendship.status {
-        Stored::Requested => (FriendStatus::Requested, FriendStatus::Incoming),
-        Stored::Accepted => (FriendStatus::Accepted, FriendStatus::Accepted),
-        // `befriend` leaves neither: it accepts what is incoming and answers `Blocked` for a block.
-        Stored::Incoming | Stored::Blocked => return Ok(()),
-    };
-    let id = |owner| notice_id(owner, caller.user(), friendship.user, status, friendship.since);
-    let own = notice(caller.user(), friendship.user, Some(status), true, id(caller.user()))?;
-    let others = notice(friendship.user, caller.user(), Some(theirs), false, id(friendship.user))?;
-    both(shared, caller, own, others, trace).await
-}
-
-fn notice_id(owner: UserId, actor: UserId, other: UserId, status: FriendStatus, since: Timestamp) -> MessageId {
-    let (since, status) = (since.as_millis().to_be_bytes(), [status as u8]);
-    derived("friend_changed", &[owner.as_bytes(), actor.as_bytes(), other.as_bytes(), &since, &status]).into()
+/// Puts what both sides are owed into their inboxes.
+async fn tell(actor: Actor<'_>, other: UserId) {
+    let owing = &actor.shared.owing;
+    let (own, theirs) = (RoomId::inbox_of(actor.caller.user()), RoomId::inbox_of(other));
+    tokio::join!(owing.settle_soon([own]), owing.settle_soon([theirs]));
 }
 
 /// A `friend_changed` for `owner`.
-pub(crate) fn notice(
+pub(crate) fn friend_changed(
+    actor: Actor<'_>,
     owner: UserId,
     user: UserId,
     status: Option<FriendStatus>,
     silent: bool,
-    message_id: MessageId,
-) -> Result<Notice, Failure> {
-    let content = notices::content(&FriendChanged { user, status })?;
-    Ok(Notice { owner, message_id, kind: Kind::FriendChanged, content, silent })
-}
-
-async fn both(shared: &Shared, caller: Caller, own: Notice, theirs: Notice, trace: &Trace) -> Result<(), Failure> {
-    let own = notices::put(shared, caller, own, trace);
-    let theirs = notices::put(shared, caller, theirs, trace);
-    tokio::try_join!(own, theirs).map(|((), ())| ())
+) -> Result<Command, Failure> {
+    actor.notice(owner, Kind::FriendChanged, &FriendChanged { user, status }, silent)
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, header};
+use klatch_identity::rotation::JWKS_CACHED;
 use klatch_settings::{ApiSettings, DEFAULT_LISTEN, SignUp};
 use sha2::{Digest, Sha256};
 
@@ -68,8 +69,9 @@ pub(crate) async fn page(State(shared): State<Arc<Shared>>, headers: HeaderMap) 
 /// The keys access tokens are signed with (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "server", responses((status = 200, body = Object)))]
 pub(crate) async fn jwks(State(shared): State<Arc<Shared>>) -> Response {
-    // A verifier elsewhere learns of a new key within five minutes; a key signs tokens of at most an hour.
-    ([(header::CACHE_CONTROL, "max-age=300")], Json(shared.keys.jwks())).into_response()
+    // Keys are published a day before they sign: a verifier elsewhere that keeps the set for so long knows them in time.
+    let cached = format!("max-age={}", JWKS_CACHED.as_secs());
+    ([(header::CACHE_CONTROL, cached)], Json(shared.keys.jwks())).into_response()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! api reads the directory and the shards, and writes the directory. What goes into a room's log it asks message-service
 //! for, and waits for the outcome. Metrics: `klatch_http_requests_total{route,method,status}`,
 //! `klatch_http_request_seconds{route,method}`, `klatch_http_requests_in_flight`, `klatch_http_rate_limited_total{limit}`,
-//! `klatch_api_waiting_commands`, `klatch_api_republished_commands_total`, `klatch_api_revoked_sessions`.
+//! `klatch_api_waiting_commands`, `klatch_api_republished_commands_total`, `klatch_api_revoked_sessions`,
+//! `klatch_api_owed_commands_refused_total`.
 
 mod account;
 mod address;
@@ -23,6 +24,7 @@ mod metrics;
 mod notices;
 mod openapi;
 mod outcomes;
+mod owed;
 mod page;
 mod preferences;
 mod problem;
@@ -44,4 +46,5 @@ mod trace;
 mod users;
 
 pub use openapi::openapi;
+pub use revocation::Revocations;
 pub use start::{Api, Parts, StartError};

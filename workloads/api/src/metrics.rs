@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) waiting: IntGauge,
     /// Commands published again because their outcome did not come.
     pub(crate) republished: prometheus::IntCounter,
+    /// Commands owed by changes of the directory that were refused for good.
+    pub(crate) owed_refused: prometheus::IntCounter,
     /// Sessions ended within the lifetime of an access token.
     pub(crate) revoked: IntGauge,
 }
@@ -44,6 +46,10 @@ impl Metrics {
                 "klatch_api_republished_commands_total",
                 "Commands published again because their outcome did not come.",
             )?,
+            owed_refused: prometheus::IntCounter::new(
+                "klatch_api_owed_commands_refused_total",
+                "Notices and blocks owed by a change that were refused for good.",
+            )?,
             revoked: IntGauge::new(
                 "klatch_api_revoked_sessions",
                 "Ended sessions whose access tokens may still live.",
@@ -55,6 +61,7 @@ impl Metrics {
         registry.register(Box::new(metrics.limited.clone()))?;
         registry.register(Box::new(metrics.waiting.clone()))?;
         registry.register(Box::new(metrics.republished.clone()))?;
+        registry.register(Box::new(metrics.owed_refused.clone()))?;
         registry.register(Box::new(metrics.revoked.clone()))?;
         Ok(metrics)
     }

@@ -1,43 +1,47 @@
-//! Entries for people's inboxes: news that belongs to no room.
+//! Entries for people's inboxes: news that belongs to no room. They are owed by the change they tell of.
 
-use klatch_domain::{Action, Content, Draft, Kind, MessageId, RoomId, UserId};
+use klatch_domain::{Action, Command, Content, Draft, Kind, MessageId, RoomId, UserId};
 use serde::Serialize;
 
 use crate::{
-    outcomes::Ask,
     problem::Failure,
     shared::{Caller, Shared},
     trace::Trace,
 };
 
-/// One entry of an inbox.
-pub(crate) struct Notice {
-    /// Whose inbox.
-    pub(crate) owner: UserId,
-    /// Names it: the same notice again is one notice.
-    pub(crate) message_id: MessageId,
-    pub(crate) kind: Kind,
-    pub(crate) content: Content,
-    /// For the caller's own devices: it neither counts as unread nor notifies.
-    pub(crate) silent: bool,
+/// Who changes something, in which call.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) caller: Caller,
+    pub(crate) trace: &'a Trace,
 }
 
-/// The content of a notice.
-pub(crate) fn content<T: Serialize>(value: &T) -> Result<Content, Failure> {
-    Content::of(value).map_err(|error| Failure::internal(format!("a notice: {error}")))
-}
+impl Actor<'_> {
+    /// A command of this call.
+    pub(crate) fn command(&self, room: RoomId, action: Action) -> Command {
+        Command {
+            room,
+            message_id: MessageId::now(),
+            sender: self.caller.0,
+            action,
+            reply: None,
+            after: None,
+            accepted_micros: self.shared.clock.micros(),
+            trace: Some(self.trace.carried()),
+        }
+    }
 
-/// Puts a notice into an inbox.
-///
-/// # Errors
-/// `busy`: the same call again brings it.
-pub(crate) async fn put(shared: &Shared, caller: Caller, notice: Notice, trace: &Trace) -> Result<(), Failure> {
-    let draft = Draft { silent: notice.silent, ..Draft::new(notice.kind, notice.content) };
-    let ask = Ask {
-        room: RoomId::inbox_of(notice.owner),
-        message_id: notice.message_id,
-        sender: caller.0,
-        action: Action::Notice { owner: notice.owner, draft },
-    };
-    shared.outcomes.done(ask, trace).await.map(|_| ())
+    /// One entry of the owner's inbox. `silent`: it neither counts as unread nor notifies, as for the actor's own devices.
+    pub(crate) fn notice<T: Serialize>(
+        &self,
+        owner: UserId,
+        kind: Kind,
+        content: &T,
+        silent: bool,
+    ) -> Result<Command, Failure> {
+        let content = Content::of(content).map_err(|error| Failure::internal(format!("a notice: {error}")))?;
+        let draft = Draft { silent, ..Draft::new(kind, content) };
+        Ok(self.command(RoomId::inbox_of(owner), Action::Notice { owner, draft }))
+    }
 }

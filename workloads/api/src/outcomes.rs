@@ -112,20 +112,30 @@ impl Outcomes {
     /// # Errors
     /// `busy` when it cannot be published, or no outcome comes in time: the same request again finds out.
     pub(crate) async fn ask(&self, ask: Ask, trace: &Trace) -> Result<Outcome, Failure> {
-        let _admitted = self.admitted.try_acquire().map_err(|_| Failure::busy(RETRY_AFTER_MS))?;
-        let slot = self.map.slot_of(ask.room);
-        self.check_slot(slot)?;
-        let connection = ConnectionId::now();
-        let command = Command {
+        self.ask_command(Command {
             room: ask.room,
             message_id: ask.message_id,
             sender: ask.sender,
             action: ask.action,
-            reply: Some(ReplyAddress { incarnation: self.incarnation, connection }),
+            reply: None,
             after: None,
-            accepted_micros: self.clock.micros(),
+            accepted_micros: 0,
             trace: Some(trace.carried()),
-        };
+        })
+        .await
+    }
+
+    /// [`Self::ask`] for a command that was made before; it is taken now, and answers here.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn ask_command(&self, command: Command) -> Result<Outcome, Failure> {
+        let _admitted = self.admitted.try_acquire().map_err(|_| Failure::busy(RETRY_AFTER_MS))?;
+        let slot = self.map.slot_of(command.room);
+        self.check_slot(slot)?;
+        let connection = ConnectionId::now();
+        let reply = Some(ReplyAddress { incarnation: self.incarnation, connection });
+        let command = Command { reply, accepted_micros: self.clock.micros(), ..command };
         let (told, mut outcome) = oneshot::channel();
         self.waiting.lock().insert(connection, Waiting { command: command.clone(), told });
         self.metrics.waiting.inc();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
-use klatch_domain::{Kind, MessageId, Preferences, RoomId};
+use klatch_domain::{Kind, Preferences, RoomId};
 use klatch_protocol::http::ChangePreferences;
 use serde::Serialize;
 
 use crate::{
     body::{Ids, JsonBody},
-    notices::{self, Notice},
+    notices::Actor,
     problem::Failure,
     room_view,
     shared::{Caller, Shared},
@@ -41,16 +41,11 @@ pub(crate) async fn change(
         hidden: body.hidden.unwrap_or(now.hidden),
         marked_unread: body.marked_unread.unwrap_or(now.marked_unread),
     };
-    if !shared.directory.set_preferences(caller.user(), room, preferences).await? {
+    let actor = Actor { shared: &shared, caller, trace: &trace };
+    let notice = actor.notice(caller.user(), Kind::PreferencesChanged, &PreferencesChanged { room }, true)?;
+    if !shared.directory.set_preferences(caller.user(), room, preferences, &[notice]).await? {
         return Err(Failure::room_not_found());
     }
-    let notice = Notice {
-        owner: caller.user(),
-        message_id: MessageId::now(),
-        kind: Kind::PreferencesChanged,
-        content: notices::content(&PreferencesChanged { room })?,
-        silent: true,
-    };
-    notices::put(&shared, caller, notice, &trace).await?;
+    shared.owing.settle_soon([RoomId::inbox_of(caller.user())]).await;
     Ok(Json(preferences))
 }

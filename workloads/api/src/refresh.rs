@@ -78,7 +78,15 @@ async fn trade(shared: &Shared, presented: &RefreshToken, key: &IdempotencyKey) 
     let session = shared.directory.session(presented.session()).await?.ok_or_else(wrong)?;
     match check(&session, presented, shared) {
         RefreshCheck::Fresh => {}
-        RefreshCheck::Reuse => return Err(reused(shared, &session, presented).await),
+        RefreshCheck::Reuse => {
+            // The same call may have been done since the first look: its answer was kept before its token counted.
+            if let Some(name) = &kept
+                && let Some(answer) = kept_answer(shared, presented, name).await?
+            {
+                return take_over(shared, presented, answer).await;
+            }
+            return Err(reused(shared, &session, presented).await);
+        }
         RefreshCheck::Expired => {
             return Err(Failure::new(Code::TokenExpired, "the refresh token has expired; sign in again"));
         }

@@ -29,6 +29,7 @@ use crate::{
     metrics::Metrics,
     openapi::openapi,
     outcomes::Outcomes,
+    owed::Owing,
     queries::StoreQueries,
     rates::Rates,
     revocation::Revocations,
@@ -108,6 +109,9 @@ impl Api {
         let outcomes = Outcomes::start(incarnation, map, &bus, clock.clone(), Arc::clone(&metrics), (&tasks, &stop));
         let heard = (tasks.clone(), stop.clone());
         tasks.spawn(listen(events, Arc::clone(&outcomes), Arc::clone(&revocations), heard));
+        let owing = Owing::new(Arc::clone(&directory), Arc::clone(&outcomes), metrics.owed_refused.clone());
+        let owing = Arc::new(owing);
+        tasks.spawn(Arc::clone(&owing).run(stop.clone()));
         let limits = &settings.limits;
         let shared = Arc::new(Shared {
             passwords: Passwords::new(available_parallelism().map_or(1, NonZeroUsize::get)),
@@ -124,6 +128,7 @@ impl Api {
             shards: shards.clone(),
             keys,
             outcomes,
+            owing,
             revocations,
             proxies,
             metrics,
@@ -142,6 +147,12 @@ impl Api {
     #[must_use]
     pub fn queries(&self) -> Arc<dyn Queries> {
         Arc::clone(&self.queries)
+    }
+
+    /// Ends sessions for who administers users beside this api: it refuses them before the call returns.
+    #[must_use]
+    pub fn revocations(&self) -> Arc<Revocations> {
+        Arc::clone(&self.shared.revocations)
     }
 
     /// How many passwords were hashed or checked since the start.

@@ -1,23 +1,22 @@
-//! What a committed membership or room change still owes before its delivery is acknowledged: the directory's projection
-//! and notices to inboxes.
+//! What a committed membership or room change still owes when its round is over: the directory's projection and notices to
+//! inboxes. It stands in the shard as follow-ups, so nothing here has to succeed: what does not, the follower does.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::pin, sync::Arc, time::Duration};
 
-use klatch_domain::{Action, Command, Kind, RoomFacts, RoomId, UserId};
-use tokio::time::{Instant, timeout_at};
+use klatch_domain::{Command, RoomFacts, RoomId};
+use klatch_store::FollowUp;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{
-    backoff::Backoff,
-    context::Context,
-    fan_out::Bundle,
-    follow_up::{self, Notice},
-    notes::Post,
-    project::{self, Projection},
-};
+use crate::{context::Context, fan_out::Bundle, follower::Follower, notes::Post, project::Projection};
 
-/// How long a room's events wait for the directory and for inboxes. With both at hand it is milliseconds; without, the room
-/// goes on and only the outcome and the acknowledgement wait.
+/// How long a room's events and a delivery's acknowledgement wait for the directory and for ingest queues. With both at
+/// hand it is milliseconds; without, the room goes on and the follow-ups wait in the shard.
 const HOLD: Duration = Duration::from_millis(500);
+/// How long an outcome waits for the directory, so that who asks it next sees what was done: below what a caller's patience
+/// is. After it the outcome is told all the same: the log has decided.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Works that may wait for the directory with nothing but outcomes to tell: some kilobytes each.
+pub(crate) const ANSWERS: usize = 1_024;
 
 /// What one round owes, and what it says once that is paid.
 #[derive(Debug, Default)]
@@ -25,68 +24,29 @@ pub(crate) struct Work {
     pub(crate) bundle: Bundle,
     rooms: BTreeSet<RoomId>,
     projection: Projection,
-    notices: Vec<Notice>,
-    /// Closed rooms: whom they had, only the directory may know. So these are told before they are projected.
-    closed: Vec<Closed>,
-}
-
-#[derive(Debug)]
-struct Closed {
-    command: Command,
-    room: RoomId,
+    follow_ups: Vec<FollowUp>,
+    /// Some of it is done again, and may have left follow-ups before.
+    again: bool,
 }
 
 impl Work {
-    /// Takes up what follows from a command that wrote an entry of this kind. `facts` are its room's after the round;
-    /// `departed` who was in a room that it closed just now.
-    pub(crate) fn add(
-        &mut self,
-        command: &Command,
-        kind: &Kind,
-        facts: Option<&RoomFacts>,
-        departed: Option<&Vec<UserId>>,
-    ) {
-        let room = command.room;
-        self.rooms.insert(room);
-        let Some(facts) = facts else { return };
-        match &command.action {
-            Action::CreateRoom(_) => {
-                self.projection.room(room, facts);
-                self.projection.members(room, facts, facts.members.keys().copied());
-                self.tell(command, facts.members.keys().copied(), true);
-            }
-            Action::PutMember { user, .. } => {
-                self.projection.members(room, facts, [*user]);
-                if *kind == Kind::MemberJoined && facts.members.contains_key(user) {
-                    self.tell(command, [*user], true);
-                }
-            }
-            Action::RemoveMember { user } => {
-                self.projection.members(room, facts, [*user]);
-                self.tell(command, [*user], false);
-            }
-            Action::ChangeRoom { .. } => self.projection.room(room, facts),
-            Action::DeleteRoom => {
-                self.projection.room(room, facts);
-                match departed {
-                    Some(users) => self.tell(command, users.iter().copied(), false),
-                    None => self.closed.push(Closed { command: command.clone(), room }),
-                }
-            }
-            Action::Append(_) | Action::SetBlock { .. } | Action::Notice { .. } => {}
+    /// Takes up what a round has left. `facts` are the room's after the round; without them the follower looks.
+    pub(crate) fn add(&mut self, follow_up: FollowUp, facts: Option<&RoomFacts>) {
+        self.rooms.insert(follow_up.key.room);
+        match facts {
+            Some(facts) => self.projection.add(&follow_up, facts),
+            None => self.again = true,
         }
+        self.follow_ups.push(follow_up);
     }
 
-    fn tell(&mut self, command: &Command, users: impl IntoIterator<Item = UserId>, joined: bool) {
-        self.notices.extend(users.into_iter().map(|user| Notice {
-            cause: command.message_id,
-            sender: command.sender,
-            accepted_micros: command.accepted_micros,
-            trace: command.trace.clone(),
-            room: command.room,
-            user,
-            joined,
-        }));
+    /// Takes up what a command has left that was stored before, by whom nobody knows.
+    pub(crate) fn add_again(&mut self, command: &Command, facts: Option<&RoomFacts>) {
+        self.rooms.insert(command.room);
+        self.again = true;
+        if let Some(facts) = facts {
+            self.projection.again(command, facts);
+        }
     }
 
     pub(crate) fn rooms(&self) -> impl Iterator<Item = RoomId> {
@@ -95,60 +55,29 @@ impl Work {
 }
 
 /// Does the work: the directory, then inboxes, then events and outcomes, then the origins are told. Its rooms are released
-/// when their events are on their way.
-pub(crate) async fn run(context: Arc<Context>, work: Work, post: Post) {
-    let Work { mut bundle, rooms, projection, notices, closed, .. } = work;
-    let mut held = Some(rooms.into_iter().collect::<Vec<_>>());
+/// when their events are on their way, after [`HOLD`] at the latest.
+pub(crate) async fn run(context: Arc<Context>, work: Work, post: Post, follower: Arc<Follower>) {
+    let Work { mut bundle, rooms, projection, follow_ups, again } = work;
+    let rooms = rooms.into_iter().collect();
     let until = Instant::now() + HOLD;
-    let closes = projection.closes() || !closed.is_empty();
-    let project = projection.run(&context);
-    let tell = async {
-        let departed = departed(&context, &closed).await;
-        follow_up::run(&context, post.queue, &post.jobs, &notices).await;
-        follow_up::run(&context, post.queue, &post.jobs, &departed).await;
+    let mut projected = pin!(projection.run(&context));
+    let early = timeout_at(until, &mut projected).await;
+    let told = match early {
+        Ok(true) if !again => timeout_at(until, follower.follow(&context, follow_ups)).await.is_ok(),
+        _ => false,
     };
-    // A closed room's projection drops its members, who must have been told by then: a crash in between would forget them.
-    let (first, second): (Step<'_>, Step<'_>) =
-        if closes { (Box::pin(tell), Box::pin(project)) } else { (Box::pin(project), Box::pin(tell)) };
-    let (mut first, mut second) = (first, second);
-
-    let outcomes = std::mem::take(&mut bundle.outcomes);
-    let settled = std::mem::take(&mut bundle.settled);
-    if timeout_at(until, &mut first).await.is_err() {
-        post.announce(std::mem::take(&mut bundle));
-        post.release(held.take().unwrap_or_default());
-        first.await;
+    if !told {
+        follower.fall_behind();
     }
-    let early = timeout_at(until, &mut second).await;
-    bundle.outcomes = outcomes;
+    let outcomes = if early.is_err() { std::mem::take(&mut bundle.outcomes) } else { Vec::new() };
     post.announce(bundle);
-    // Once: by a second release later work would lose its hold on the same rooms.
-    if let Some(rooms) = held {
-        post.release(rooms);
+    post.release(rooms);
+    if outcomes.is_empty() {
+        return;
     }
-    if early.is_err() {
-        second.await;
+    if let Ok(_waits) = context.answers.try_acquire() {
+        // Whether or not it comes to that in time, the outcome is the same.
+        let _ = timeout(ANSWER, projected).await;
     }
-    post.announce(Bundle { settled, ..Bundle::default() });
-}
-
-type Step<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
-
-/// Notices for members of closed rooms, from the directory.
-async fn departed(context: &Context, closed: &[Closed]) -> Vec<Notice> {
-    let mut work = Work::default();
-    for one in closed {
-        let mut backoff = Backoff::new();
-        let users = loop {
-            match project::members_in_directory(context, one.room).await {
-                Ok(users) => break users,
-                Err(error) => {
-                    tracing::warn!(%error, "the directory cannot say who was in a closed room");
-                    tokio::time::sleep(backoff.next()).await;
-                }
-            }
-        };
-        work.tell(&one.command, users, false);
-    }
-    work.notices
+    post.announce(Bundle { outcomes, ..Bundle::default() });
 }

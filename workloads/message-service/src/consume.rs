@@ -23,13 +23,11 @@ use crate::{
     context::Context,
     fan_out::Outgoing,
     life::{Channels, Life},
-    notes::{Job, Note},
+    notes::Note,
 };
 
 /// How long a stop waits for what was taken: commits take milliseconds, and what is left comes again elsewhere.
 const STOP_WAIT: Duration = Duration::from_secs(1);
-/// Jobs on their way to the queue's task; whoever brings one more waits.
-const JOBS: usize = 16;
 /// Commands whose failures while running alone are remembered.
 const FAILURES: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
@@ -55,7 +53,6 @@ pub(crate) struct Consume {
     consuming: Arc<AtomicUsize>,
     fan_out: mpsc::UnboundedSender<Outgoing>,
     notes: (mpsc::UnboundedSender<Note>, mpsc::UnboundedReceiver<Note>),
-    jobs: (mpsc::Sender<Job>, mpsc::Receiver<Job>),
     failures: Failures,
 }
 
@@ -69,8 +66,7 @@ impl Consume {
         fan_out: mpsc::UnboundedSender<Outgoing>,
         notes: (mpsc::UnboundedSender<Note>, mpsc::UnboundedReceiver<Note>),
     ) -> Self {
-        let (jobs, failures) = (mpsc::channel(JOBS), LruCache::new(FAILURES));
-        Self { context, queue, stop, consuming, fan_out, notes, jobs, failures }
+        Self { context, queue, stop, consuming, fan_out, notes, failures: LruCache::new(FAILURES) }
     }
 
     pub(crate) async fn run(mut self) {
@@ -104,10 +100,9 @@ impl Consume {
 
     /// One life of a consumer: what it holds is void once it ends.
     async fn live(&mut self, number: u64, consumer: &mut dyn CommandConsumer) -> End {
-        let channels =
-            Channels { fan_out: self.fan_out.clone(), notes: self.notes.0.clone(), jobs: self.jobs.0.clone() };
+        let channels = Channels { fan_out: self.fan_out.clone(), notes: self.notes.0.clone() };
         let mut life = Life::new(Arc::clone(&self.context), self.queue, number, channels, &mut self.failures);
-        let (notes, jobs) = (&mut self.notes.1, &mut self.jobs.1);
+        let notes = &mut self.notes.1;
         let mut stops_at: Option<Instant> = None;
         let end = loop {
             life.start_rounds();
@@ -131,7 +126,6 @@ impl Consume {
                         life.note(note);
                     }
                 }
-                Some(job) = jobs.recv() => life.take_job(job),
                 delivery = consumer.receive(), if takes => {
                     let Some(delivery) = delivery else { break End::Closed };
                     life.take(delivery);

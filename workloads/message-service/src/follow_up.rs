@@ -1,103 +1,115 @@
-//! What follows from a command in other rooms: notices to the inboxes of those whose memberships changed.
+//! Notices to inboxes: what a membership change tells those whom it touches.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-use klatch_bus::PublishError;
-use klatch_domain::{Action, Command, Content, Draft, Kind, MessageId, RoomId, Sender, UserId};
+use klatch_domain::{Action, Command, Content, Draft, Kind, MessageId, RoomId, UserId};
+use klatch_store::FollowUp;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 
-use crate::{backoff::Backoff, context::Context, notes::Job};
-
-/// Steps of [`MessageId::follow_up`]; never changed, as a redelivery must meet the ids of its first try.
+/// Steps of [`MessageId::follow_up`]; never changed, as whoever does a follow-up again must meet the ids of the first try.
 const STEP_JOINED: u8 = 1;
 const STEP_LEFT: u8 = 2;
-/// Notices handed over at once: half a batch, so that others' commands share the round.
-const CHUNK: usize = 256;
 
-/// Whose membership changed, by which command.
-#[derive(Debug, Clone)]
+/// What an inbox has to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    pub(crate) cause: MessageId,
-    pub(crate) sender: Sender,
-    pub(crate) accepted_micros: u64,
-    pub(crate) trace: Option<Box<str>>,
-    pub(crate) room: RoomId,
+    pub(crate) follow_up: FollowUp,
     pub(crate) user: UserId,
-    pub(crate) joined: bool,
+    pub(crate) inbox: RoomId,
+    /// In the inbox.
+    pub(crate) id: MessageId,
+    joined: bool,
 }
 
 impl Notice {
-    fn command(&self) -> Command {
+    /// The notice that a follow-up owes, if it owes one: a role is no news to an inbox.
+    pub(crate) fn of(follow_up: &FollowUp) -> Option<Self> {
+        let user = follow_up.key.user?;
+        let joined = match follow_up.kind {
+            Kind::MemberJoined => true,
+            Kind::MemberLeft | Kind::RoomChanged => false,
+            _ => return None,
+        };
+        let step = if joined { STEP_JOINED } else { STEP_LEFT };
+        let id = MessageId::follow_up(follow_up.message_id, user, step);
+        Some(Self { follow_up: follow_up.clone(), user, inbox: RoomId::inbox_of(user), id, joined })
+    }
+
+    /// Whose news of which room it is: these arrive in order.
+    pub(crate) fn subject(&self) -> (RoomId, UserId) {
+        (self.follow_up.key.room, self.user)
+    }
+
+    /// `after`: the notice of the same subject before it, if that is not known to be stored.
+    pub(crate) fn command(&self, after: Option<MessageId>, accepted_micros: u64) -> Command {
         #[derive(Serialize)]
         struct RoomOnly {
             room: RoomId,
         }
-        let (kind, step) = if self.joined { (Kind::MemberJoined, STEP_JOINED) } else { (Kind::MemberLeft, STEP_LEFT) };
+        let kind = if self.joined { Kind::MemberJoined } else { Kind::MemberLeft };
         // One id always fits a content.
-        let content = Content::of(&RoomOnly { room: self.room }).unwrap_or_default();
+        let content = Content::of(&RoomOnly { room: self.follow_up.key.room }).unwrap_or_default();
         Command {
-            room: RoomId::inbox_of(self.user),
-            message_id: MessageId::follow_up(self.cause, self.user, step),
-            sender: self.sender,
+            room: self.inbox,
+            message_id: self.id,
+            sender: self.follow_up.sender,
             action: Action::Notice { owner: self.user, draft: Draft::new(kind, content) },
             reply: None,
-            after: None,
-            accepted_micros: self.accepted_micros,
-            trace: self.trace.clone(),
+            after,
+            accepted_micros,
+            trace: None,
         }
     }
 }
 
-/// Brings every notice to its inbox, or into the ingest queue of its inbox, for as long as that takes. Those of `queue`
-/// itself go to its task directly: the queue may be full of commands that wait for them.
-///
-/// Two queues that are full of nothing but membership changes, each waiting for the other to take its notices, would stand
-/// still; notices themselves never wait for others, and what api and gateways may send a second is bounded far below that.
-pub(crate) async fn run(context: &Context, queue: u16, jobs: &mpsc::Sender<Job>, notices: &[Notice]) {
-    let slots = context.owners.current().map().slots();
-    let queues = context.bus.commands.queues();
-    let mut by_queue: BTreeMap<u16, Vec<&Notice>> = BTreeMap::new();
-    for notice in notices {
-        let slot = klatch_domain::Slot::of(RoomId::inbox_of(notice.user), slots);
-        by_queue.entry(slot.ingest_queue(queues)).or_default().push(notice);
-    }
-    context.metrics.follow_ups.inc_by(notices.len() as u64);
-    for (target, notices) in by_queue {
-        for chunk in notices.chunks(CHUNK) {
-            let commands: Vec<Command> = chunk.iter().map(|notice| notice.command()).collect();
-            if target == queue {
-                hand_over(jobs, commands).await;
-            } else {
-                publish(context, target, commands).await;
-            }
-        }
-    }
+/// Whether a command comes again by itself until it is stored: a notice whose follow-up stands in a shard.
+pub(crate) fn comes_again(command: &Command) -> bool {
+    matches!(&command.action, Action::Notice { draft, .. } if matches!(draft.kind, Kind::MemberJoined | Kind::MemberLeft))
 }
 
-async fn hand_over(jobs: &mpsc::Sender<Job>, commands: Vec<Command>) {
-    let (done, settled) = oneshot::channel();
-    if jobs.send(Job { commands: Arc::new(commands), done }).await.is_err() || settled.await.is_err() {
-        // The queue's task has gone on to another life: this work is void, its cause comes again.
-        std::future::pending::<()>().await;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use klatch_domain::{Sender, Seq, SessionId};
+    use klatch_store::FollowUpKey;
 
-async fn publish(context: &Context, queue: u16, commands: Vec<Command>) {
-    let mut backoff = Backoff::new();
-    loop {
-        let result = {
-            // One unconfirmed publish a queue, or notices of one inbox could overtake each other.
-            let _turn = context.turns[usize::from(queue)].lock().await;
-            context.bus.commands.publish(queue, commands.clone()).await
+    use super::*;
+
+    fn follow_up(kind: Kind, user: Option<UserId>) -> FollowUp {
+        let sender = Sender { user: UserId::from_bytes([1; 16]), session: SessionId::from_bytes([2; 16]) };
+        let key = FollowUpKey { room: RoomId::from_bytes([3; 16]), seq: Seq(4), user };
+        FollowUp { key, message_id: MessageId::from_bytes([5; 16]), sender, kind }
+    }
+
+    #[test]
+    fn who_joins_or_leaves_or_loses_a_room_is_told_and_nobody_else() {
+        let user = Some(UserId::from_bytes([9; 16]));
+        let kind_of = |kind| match Notice::of(&follow_up(kind, user)).map(|notice| notice.command(None, 7).action) {
+            Some(Action::Notice { owner, draft }) if Some(owner) == user => Some(draft.kind),
+            None => None,
+            other => panic!("{other:?}"),
         };
-        let Err(error) = result else { return };
-        context.metrics.follow_up_retries.inc_by(commands.len() as u64);
-        tracing::debug!(queue, %error, "notices wait for an ingest queue");
-        let pause = match error {
-            PublishError::Full { retry_after_ms } => Duration::from_millis(retry_after_ms),
-            PublishError::Unknown(_) => backoff.next(),
-        };
-        tokio::time::sleep(pause).await;
+        assert_eq!(kind_of(Kind::MemberJoined), Some(Kind::MemberJoined));
+        assert_eq!(kind_of(Kind::MemberLeft), Some(Kind::MemberLeft));
+        assert_eq!(kind_of(Kind::RoomChanged), Some(Kind::MemberLeft));
+        assert_eq!(kind_of(Kind::RoleChanged), None);
+        assert_eq!(Notice::of(&follow_up(Kind::RoomChanged, None)), None);
+    }
+
+    #[test]
+    fn a_notice_has_the_same_id_however_often_it_is_made_and_says_who_did_what_where() {
+        let user = UserId::from_bytes([9; 16]);
+        let notice = Notice::of(&follow_up(Kind::MemberJoined, Some(user))).unwrap();
+        let command = notice.command(Some(MessageId::from_bytes([8; 16])), 7);
+        assert_eq!(command.message_id, MessageId::follow_up(MessageId::from_bytes([5; 16]), user, 1));
+        assert_eq!((command.room, command.sender), (RoomId::inbox_of(user), notice.follow_up.sender));
+        assert_eq!(
+            (command.after, command.accepted_micros, command.reply),
+            (Some(MessageId::from_bytes([8; 16])), 7, None)
+        );
+        let Action::Notice { draft, .. } = &command.action else { panic!() };
+        assert_eq!(draft.content.as_str(), r#"{"room":"03030303-0303-0303-0303-030303030303"}"#);
+        assert!(comes_again(&command));
+        let left = Notice::of(&follow_up(Kind::MemberLeft, Some(user))).unwrap();
+        assert_ne!(left.id, notice.id);
+        let friend = Draft::new(Kind::FriendChanged, Content::default());
+        assert!(!comes_again(&Command { action: Action::Notice { owner: user, draft: friend }, ..command }));
     }
 }

@@ -5,21 +5,16 @@ use std::sync::Arc;
 use klatch_domain::{Action, Command, MessageId, RoomId};
 use tokio::time::Instant;
 
-use crate::plan::Ask;
+use crate::{follow_up, plan::Ask};
 
 /// A command beside its content, roughly, in bytes: what counts against bounds.
 const COMMAND_BYTES: usize = 400;
 
-/// Whom it tells when a command is settled.
+/// The tag of the delivery to acknowledge when its commands are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Origin {
-    /// The delivery of this tag.
-    Delivery(u64),
-    /// The follow-up job of this number.
-    Job(u64),
-}
+pub(crate) struct Origin(pub(crate) u64);
 
-/// One command of a delivery, or of a follow-up job.
+/// One command of a delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) batch: Arc<Vec<Command>>,
@@ -50,6 +45,11 @@ impl Item {
 
     pub(crate) fn bytes(&self) -> usize {
         bytes_of(self.command())
+    }
+
+    /// Refused for now, it comes again: its sender waits for an outcome, or it stands in a shard.
+    pub(crate) fn comes_again(&self) -> bool {
+        self.command().reply.is_some() || follow_up::comes_again(self.command())
     }
 
     pub(crate) fn ask(&self, now: Instant) -> Ask<'_> {

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use tokio::sync::oneshot;
-
 use crate::item::Origin;
 
 /// Commands taken and not settled, for each ingest queue: some seconds of work, so that a parked shard leaves room for others.
@@ -13,13 +11,12 @@ pub(crate) const TAKEN_BYTES: usize = 64 * 1024 * 1024;
 /// Deliveries not acknowledged: below the bus's prefetch (512), so that it is this bound that is met, and seen.
 pub(crate) const TAKEN_DELIVERIES: usize = 384;
 
-/// Commands of one delivery or job.
+/// Commands of one delivery.
 #[derive(Debug)]
 struct Open {
     left: usize,
     commands: usize,
     bytes: usize,
-    done: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +25,6 @@ pub(crate) struct Ledger {
     deliveries: usize,
     commands: usize,
     bytes: usize,
-    jobs: u64,
 }
 
 impl Ledger {
@@ -51,17 +47,8 @@ impl Ledger {
         self.deliveries += 1;
         self.commands += commands;
         self.bytes += bytes;
-        let origin = Origin::Delivery(tag);
-        self.open.insert(origin, Open { left: commands, commands, bytes, done: None });
-        origin
-    }
-
-    /// Jobs are taken whatever the bounds say: what they settle makes room. Their number is bounded by the commands they
-    /// follow from, one at a time for each.
-    pub(crate) fn open_job(&mut self, commands: usize, done: oneshot::Sender<()>) -> Origin {
-        self.jobs += 1;
-        let origin = Origin::Job(self.jobs);
-        self.open.insert(origin, Open { left: commands, commands: 0, bytes: 0, done: Some(done) });
+        let origin = Origin(tag);
+        self.open.insert(origin, Open { left: commands, commands, bytes });
         origin
     }
 
@@ -75,17 +62,8 @@ impl Ledger {
         let open = self.open.remove(&origin)?;
         self.commands -= open.commands;
         self.bytes -= open.bytes;
-        match origin {
-            Origin::Delivery(tag) => {
-                self.deliveries -= 1;
-                Some(tag)
-            }
-            Origin::Job(_) => {
-                // The work that waited for it may be gone with an earlier life.
-                let _ = open.done.map(|done| done.send(()));
-                None
-            }
-        }
+        self.deliveries -= 1;
+        Some(origin.0)
     }
 }
 
@@ -115,16 +93,5 @@ mod tests {
             }
             assert!(!ledger.has_room() && ledger.is_half_full());
         }
-    }
-
-    #[test]
-    fn a_job_says_when_it_is_done_and_uses_no_room() {
-        let mut ledger = Ledger::default();
-        let (done, mut settled) = oneshot::channel();
-        let job = ledger.open_job(2, done);
-        ledger.settle(job, 1);
-        assert!(settled.try_recv().is_err());
-        assert_eq!(ledger.settle(job, 1), None);
-        assert!(settled.try_recv().is_ok() && ledger.commands == 0);
     }
 }

@@ -3,7 +3,8 @@
 //! A command's way: [`consume`] takes it from an ingest queue, [`track`] keeps the order of its shard, [`round`] looks up what
 //! [`plan`] asks for, plans and writes a batch by [`commit`], [`consequence`] brings membership changes to the directory and
 //! to inboxes, [`fan_out`] tells gateways and whoever waits, and only then is its delivery acknowledged. A crash anywhere in
-//! between repeats work and neither loses nor doubles an entry: the ingest queue is the outbox, the shard is the truth.
+//! between repeats work and neither loses nor doubles an entry: the ingest queue is the outbox, the shard is the truth. What
+//! a membership change owes outside its shard stands there as follow-ups until [`follower`] or the work itself has paid it.
 
 mod after;
 mod backoff;
@@ -14,6 +15,7 @@ mod context;
 mod expire;
 mod fan_out;
 mod follow_up;
+mod follower;
 mod heads;
 mod item;
 mod ledger;
@@ -28,12 +30,16 @@ mod plan;
 mod project;
 mod receipts;
 mod round;
+mod supervise;
 mod track;
 mod watermark;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use klatch_bus::Bus;
@@ -42,7 +48,7 @@ use klatch_settings::MessageServiceSettings;
 use klatch_store::{Directory, Shards};
 use prometheus::Registry;
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Semaphore, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -103,21 +109,17 @@ impl MessageService {
             clock,
             metrics,
             own_reads: OwnReads::default(),
+            answers: Semaphore::new(consequence::ANSWERS),
             turns: (0..queues).map(|_| Mutex::new(())).collect(),
         });
         let (stop, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let consuming = Arc::new(AtomicUsize::new(0));
         let (mut consumers, mut rest) = (JoinSet::new(), JoinSet::new());
         for queue in 0..queues {
-            let (outgoing, incoming) = mpsc::unbounded_channel();
-            let notes = mpsc::unbounded_channel();
-            rest.spawn(fan_out::run(Arc::clone(&context), incoming, notes.0.clone()));
-            let consume =
-                Consume::new(Arc::clone(&context), queue, stop.clone(), Arc::clone(&consuming), outgoing, notes);
-            consumers.spawn(consume.run());
+            consumers.spawn(consume_queue(Arc::clone(&context), queue, stop.clone(), Arc::clone(&consuming)));
         }
-        rest.spawn(watermark::run(Arc::clone(&context), stop_rest.clone()));
-        rest.spawn(expire::run(context, stop_rest.clone()));
+        rest.spawn(keep(Arc::clone(&context), "watermarks", stop_rest.clone(), watermark::run));
+        rest.spawn(keep(context, "expiry", stop_rest.clone(), expire::run));
         Ok(Self {
             queues: usize::from(queues),
             consuming,
@@ -148,4 +150,30 @@ impl MessageService {
         let mut rest = self.rest.lock().await;
         while rest.join_next().await.is_some() {}
     }
+}
+
+/// Consumes one queue and tells what became of its commands. The two go together: what one holds is of no use without the
+/// other.
+async fn consume_queue(context: Arc<Context>, queue: u16, stop: CancellationToken, consuming: Arc<AtomicUsize>) {
+    type Part = Pin<Box<dyn Future<Output = ()> + Send>>;
+    supervise::keep_running(&context, "a consumer", &stop, || -> Vec<Part> {
+        let (outgoing, incoming) = mpsc::unbounded_channel();
+        let notes = mpsc::unbounded_channel();
+        let fan_out = fan_out::run(Arc::clone(&context), incoming, notes.0.clone());
+        let consume = Consume::new(Arc::clone(&context), queue, stop.clone(), Arc::clone(&consuming), outgoing, notes);
+        vec![Box::pin(fan_out), Box::pin(consume.run())]
+    })
+    .await;
+}
+
+/// Runs one of the tasks beside the consumers until `stop`.
+async fn keep<F>(
+    context: Arc<Context>,
+    what: &'static str,
+    stop: CancellationToken,
+    run: impl Fn(Arc<Context>, CancellationToken) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    supervise::keep_running(&context, what, &stop, || vec![run(Arc::clone(&context), stop.clone())]).await;
 }

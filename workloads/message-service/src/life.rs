@@ -11,17 +11,20 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     consequence,
     consume::{End, Failures},
     context::Context,
     fan_out::{Bundle, Outgoing},
+    follower::Follower,
     item::{Item, bytes_of},
     ledger::Ledger,
-    notes::{Job, Note, Post},
+    notes::{Note, Post},
     park::Park,
     round::{self, Done, Halt},
+    supervise,
     track::Track,
 };
 
@@ -35,7 +38,14 @@ const BUSY_MS: u64 = 1_500;
 pub(crate) struct Channels {
     pub(crate) fan_out: mpsc::UnboundedSender<Outgoing>,
     pub(crate) notes: mpsc::UnboundedSender<Note>,
-    pub(crate) jobs: mpsc::Sender<Job>,
+}
+
+/// Ends when it is dropped.
+async fn keep_following(context: Arc<Context>, follower: Arc<Follower>) {
+    supervise::keep_running(&context, "a follower", &CancellationToken::new(), || {
+        vec![Arc::clone(&follower).run(Arc::clone(&context))]
+    })
+    .await;
 }
 
 /// The outcome of a spawned round.
@@ -49,12 +59,17 @@ pub(crate) struct Life<'a> {
     failures: &'a mut Failures,
     ledger: Ledger,
     shards: HashMap<ShardId, Arc<dyn Shard>>,
+    /// Of the slot map that this life began with.
+    epoch: u64,
     /// Slot 0 first. Changes for a track's slots only between its rounds, so that no room is ever in two tracks.
     owners: Vec<ShardId>,
     tracks: HashMap<ShardId, Track>,
     rounds: JoinSet<(ShardId, Done)>,
     running: HashMap<Id, ShardId>,
     works: JoinSet<()>,
+    followers: HashMap<ShardId, Arc<Follower>>,
+    /// Ends followers.
+    follow: JoinSet<()>,
     arrivals: u64,
     settled: Vec<u64>,
 }
@@ -68,8 +83,14 @@ impl<'a> Life<'a> {
         failures: &'a mut Failures,
     ) -> Self {
         let shards = context.owners.current();
-        let owners = shards.map().owners().to_vec();
-        let shards = shards.all().map(|shard| (shard.id(), Arc::clone(shard))).collect();
+        let (epoch, owners) = (shards.map().epoch(), shards.map().owners().to_vec());
+        let shards: HashMap<_, _> = shards.all().map(|shard| (shard.id(), Arc::clone(shard))).collect();
+        let followers: HashMap<_, _> =
+            shards.values().map(|shard| (shard.id(), Arc::new(Follower::new(queue, Arc::clone(shard))))).collect();
+        let mut follow = JoinSet::new();
+        for follower in followers.values() {
+            follow.spawn(keep_following(Arc::clone(&context), Arc::clone(follower)));
+        }
         Self {
             context,
             queue,
@@ -78,11 +99,14 @@ impl<'a> Life<'a> {
             failures,
             ledger: Ledger::default(),
             shards,
+            epoch,
             owners,
             tracks: HashMap::new(),
             rounds: JoinSet::new(),
             running: HashMap::new(),
             works: JoinSet::new(),
+            followers,
+            follow,
             arrivals: 0,
             settled: Vec::new(),
         }
@@ -120,21 +144,6 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Takes commands that follow from others of this queue. They may follow for the second time.
-    pub(crate) fn take_job(&mut self, job: Job) {
-        if job.done.is_closed() {
-            return;
-        }
-        let origin = self.ledger.open_job(job.commands.len(), job.done);
-        let now = Instant::now();
-        for index in 0..job.commands.len() {
-            self.arrivals += 1;
-            let batch = Arc::clone(&job.commands);
-            let arrival = self.arrivals;
-            self.place(Item { batch, index, origin, arrival, taken_at: now, met_before: false, alone: false });
-        }
-    }
-
     fn place(&mut self, item: Item) {
         if item.alone && self.failures.peek(&item.key()).is_some_and(|failures| *failures >= ALONE_FAILURES) {
             round::bury(&self.context, &item, "it brings its round down");
@@ -142,7 +151,7 @@ impl<'a> Life<'a> {
         }
         let track = self.track_of(&item);
         let is_parked = track.park.is_some();
-        if is_parked && self.ledger.is_half_full() && item.command().reply.is_some() {
+        if is_parked && self.ledger.is_half_full() && item.comes_again() {
             if let Some(shard) = self.owner(&item) {
                 self.tracks.entry(shard).and_modify(|track| track.note_refused_for_now(&item));
             }
@@ -160,7 +169,8 @@ impl<'a> Life<'a> {
     fn track_of(&mut self, item: &Item) -> &mut Track {
         let shard = self.owner(item).unwrap_or(ShardId(0));
         let heads = self.context.settings.heads / self.shards.len().max(1);
-        let epoch = self.context.owners.epoch();
+        // Not the newest: its slots may still be dealt by the first map. If they are not, they are dealt again for nothing.
+        let epoch = self.epoch;
         self.tracks.entry(shard).or_insert_with(|| Track::new(shard, epoch, heads.max(1)))
     }
 
@@ -178,13 +188,7 @@ impl<'a> Life<'a> {
     }
 
     fn post(&self) -> Post {
-        Post {
-            life: self.number,
-            queue: self.queue,
-            fan_out: self.channels.fan_out.clone(),
-            notes: self.channels.notes.clone(),
-            jobs: self.channels.jobs.clone(),
-        }
+        Post { life: self.number, fan_out: self.channels.fan_out.clone(), notes: self.channels.notes.clone() }
     }
 
     /// Starts a round in every track that has something to do and none running.
@@ -218,11 +222,14 @@ impl<'a> Life<'a> {
         };
         let post = self.post();
         post.announce(done.bundle);
-        let Some(track) = self.tracks.get_mut(&shard) else { return Ok(()) };
+        // Every shard has both.
+        let (Some(track), Some(follower)) = (self.tracks.get_mut(&shard), self.followers.get(&shard)) else {
+            return Ok(());
+        };
         track.finish(done.space, done.left, done.waiting, done.progress);
         if let Some(work) = done.work {
             track.hold(work.rooms());
-            self.works.spawn(consequence::run(Arc::clone(&self.context), work, post));
+            self.works.spawn(consequence::run(Arc::clone(&self.context), work, post, Arc::clone(follower)));
         }
         // Works that have ended are of no interest.
         while self.works.try_join_next().is_some() {}
@@ -288,6 +295,10 @@ impl<'a> Life<'a> {
             return;
         }
         track.epoch = epoch;
+        // What it waits for may be another shard now.
+        track.park = None;
+        // What its new slots have left in their shards is this consumer's now.
+        self.followers.values().for_each(|follower| follower.fall_behind());
         let items = track.hand_over();
         let held = track.held();
         let current = self.context.owners.current();
@@ -389,6 +400,7 @@ impl<'a> Life<'a> {
     pub(crate) fn end(mut self) {
         self.rounds.detach_all();
         self.works.abort_all();
+        self.follow.abort_all();
         self.tracks.clear();
         self.show_parks(Instant::now());
     }

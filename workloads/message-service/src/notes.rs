@@ -1,9 +1,7 @@
 //! What the parts of one ingest queue's task tell it.
 
-use std::sync::Arc;
-
-use klatch_domain::{Command, RoomId};
-use tokio::sync::{mpsc, oneshot};
+use klatch_domain::RoomId;
+use tokio::sync::mpsc;
 
 use crate::{
     fan_out::{Bundle, Outgoing},
@@ -19,24 +17,13 @@ pub(crate) enum Note {
     Released { life: u64, rooms: Vec<RoomId> },
 }
 
-/// Commands of this queue that follow from others. They do not pass through the queue, which may be full of what waits for
-/// them.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) commands: Arc<Vec<Command>>,
-    /// All are settled.
-    pub(crate) done: oneshot::Sender<()>,
-}
-
 /// Where the work beside the rounds reports to. The channels without a bound carry at most what the queue's task has
 /// taken, which is bounded there.
 #[derive(Clone)]
 pub(crate) struct Post {
     pub(crate) life: u64,
-    pub(crate) queue: u16,
     pub(crate) fan_out: mpsc::UnboundedSender<Outgoing>,
     pub(crate) notes: mpsc::UnboundedSender<Note>,
-    pub(crate) jobs: mpsc::Sender<Job>,
 }
 
 impl Post {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use klatch_domain::{Role, RoomFacts, RoomId, RoomKind, UserId};
+use klatch_domain::{Command, Kind, RoomFacts, RoomId, RoomKind, Seq, UserId};
 use klatch_store::{
-    StoreError,
+    FollowUp, StoreError,
     directory::{MemberProjection, RoomProjection},
 };
 
 use crate::{backoff::Backoff, context::Context};
 
-/// Tries of a projection the directory refuses as a fault of the program. After them the log goes on without it.
+/// Tries of a projection the directory refuses as a fault of the program. After them it is left to the follower.
 const TRIES: usize = 10;
 
 /// Rows for the directory. They are taken from the facts as they stand now, not from what one command did: repeated, or
@@ -22,8 +22,33 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    pub(crate) fn room(&mut self, id: RoomId, facts: &RoomFacts) {
-        if facts.kind == RoomKind::Inbox {
+    /// What a follow-up owes the directory. `facts` are its room's, then or later.
+    pub(crate) fn add(&mut self, follow_up: &FollowUp, facts: &RoomFacts) {
+        let key = follow_up.key;
+        if key.seq == Seq(1) || follow_up.kind == Kind::RoomChanged {
+            self.room(key.room, facts);
+        }
+        self.members(key.room, facts, key.user);
+    }
+
+    /// Everything that a command may have changed.
+    pub(crate) fn again(&mut self, command: &Command, facts: &RoomFacts) {
+        use klatch_domain::Action;
+        match &command.action {
+            Action::CreateRoom(_) => {
+                self.room(command.room, facts);
+                self.members(command.room, facts, facts.members.keys().copied());
+            }
+            Action::PutMember { user, .. } | Action::RemoveMember { user } => {
+                self.members(command.room, facts, [*user]);
+            }
+            Action::ChangeRoom { .. } | Action::DeleteRoom => self.room(command.room, facts),
+            Action::Append(_) | Action::SetBlock { .. } | Action::Notice { .. } => {}
+        }
+    }
+
+    fn room(&mut self, id: RoomId, facts: &RoomFacts) {
+        if facts.kind == RoomKind::Inbox || self.rooms.last().is_some_and(|room| room.id == id) {
             return;
         }
         self.rooms.push(RoomProjection {
@@ -37,8 +62,8 @@ impl Projection {
         });
     }
 
-    pub(crate) fn members(&mut self, room: RoomId, facts: &RoomFacts, users: impl IntoIterator<Item = UserId>) {
-        // A deleted room loses its members by itself, once those it had were told.
+    fn members(&mut self, room: RoomId, facts: &RoomFacts, users: impl IntoIterator<Item = UserId>) {
+        // A deleted room loses its members by itself.
         if facts.deleted {
             return;
         }
@@ -54,55 +79,37 @@ impl Projection {
         }));
     }
 
-    /// Whether a room is closed by it.
-    pub(crate) fn closes(&self) -> bool {
-        self.rooms.iter().any(|room| room.deleted)
+    /// Hands the rows to the directory, once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn hand_over(&self, context: &Context) -> Result<(), StoreError> {
+        if self.rooms.is_empty() && self.members.is_empty() {
+            return Ok(());
+        }
+        context.directory.project(&self.rooms, &self.members).await.inspect_err(|error| {
+            context.metrics.projection_retries.inc();
+            tracing::warn!(%error, "the directory waits for what the logs decided");
+        })
     }
 
-    /// Hands the rows to the directory, for as long as it takes.
-    pub(crate) async fn run(&self, context: &Context) {
-        if self.rooms.is_empty() && self.members.is_empty() {
-            return;
-        }
+    /// Hands the rows to the directory, for as long as it takes. Answers false when it refuses them.
+    pub(crate) async fn run(&self, context: &Context) -> bool {
         let mut backoff = Backoff::new();
         let mut faults = 0;
-        while let Err(error) = context.directory.project(&self.rooms, &self.members).await {
-            context.metrics.projection_retries.inc();
+        while let Err(error) = self.hand_over(context).await {
             faults += usize::from(is_fault(&error));
             if faults >= TRIES {
-                context.metrics.dead_letters.inc();
-                let rooms: Vec<RoomId> =
-                    self.rooms.iter().map(|room| room.id).chain(self.members.iter().map(|one| one.room)).collect();
-                tracing::error!(%error, ?rooms, "the directory does not take what the logs decided");
-                return;
+                return false;
             }
             let pause: Duration = backoff.next();
-            tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "the directory waits for what the logs decided");
             tokio::time::sleep(pause).await;
         }
+        true
     }
 }
 
-fn is_fault(error: &StoreError) -> bool {
+/// Not for want of a database: the rows themselves are refused.
+pub(crate) fn is_fault(error: &StoreError) -> bool {
     matches!(error, StoreError::Internal { .. })
-}
-
-/// Who was in a room when the directory last heard of it, for a room whose log has forgotten them.
-///
-/// # Errors
-/// [`StoreError`].
-pub(crate) async fn members_in_directory(context: &Context, room: RoomId) -> Result<Vec<UserId>, StoreError> {
-    /// Members of one page: some 100 bytes each.
-    const PAGE: usize = 1_000;
-    let mut members: Vec<UserId> = Vec::new();
-    loop {
-        let page = context.directory.members_of(room, members.last().copied(), PAGE).await?;
-        let more = page.len() == PAGE;
-        members.extend(
-            page.into_iter().filter(|one| one.role.is_some_and(|role| role >= Role::Member)).map(|one| one.user),
-        );
-        if !more {
-            return Ok(members);
-        }
-    }
 }

@@ -14,6 +14,7 @@ use crate::{
     consequence::Work,
     context::Context,
     fan_out::Bundle,
+    follow_up::comes_again,
     heads::Heads,
     item::Item,
     plan::{Announce, Ask, Decision, Looked, Plan, repeat},
@@ -140,6 +141,10 @@ impl Round<'_> {
         }
         let unset = self.set_blocks(&items, &mut plan).await;
         let stopped = self.look_again(&items, &mut plan, &mut looked).await;
+        for follow_up in std::mem::take(&mut plan.follow_ups) {
+            let facts = self.done.space.heads.peek(follow_up.key.room);
+            self.done.work.get_or_insert_default().add(follow_up, facts);
+        }
         let rooms: Vec<_> = if unset.is_some() { items.iter().map(Item::room).collect() } else { Vec::new() };
         self.tell(items, plan);
         // Their facts hold blocks that were not written.
@@ -211,8 +216,9 @@ impl Round<'_> {
         let committed = self.context.clock.micros();
         for (item, decision) in items.into_iter().zip(decisions) {
             let is_held = held.contains(&item.room());
-            if is_held && has_consequences(&item, &decision) {
-                self.consequences(&item, &decision, &plan);
+            if is_held && item.met_before && matches!(decision, Decision::Repeat(..)) {
+                let facts = self.done.space.heads.peek(item.room());
+                self.done.work.get_or_insert_default().add_again(item.command(), facts);
             }
             match decision {
                 Decision::Store { first, count, announce } => {
@@ -277,7 +283,7 @@ impl Round<'_> {
             outcome = outcome_name(&outcome),
             "settled"
         );
-        if command.reply.is_some() {
+        if command.reply.is_some() || comes_again(command) {
             self.done.space.settlements.note(command.room, command.message_id, settlement);
         }
         let bundle = self.bundle(is_held);
@@ -291,22 +297,10 @@ impl Round<'_> {
     fn bundle(&mut self, is_held: bool) -> &mut Bundle {
         if is_held { &mut self.done.work.get_or_insert_default().bundle } else { &mut self.done.bundle }
     }
-
-    fn consequences(&mut self, item: &Item, decision: &Decision, plan: &Plan) {
-        let event = match decision {
-            Decision::Store { first, .. } => plan.appended.get(*first),
-            Decision::Repeat(_, event) => event.as_ref(),
-            _ => None,
-        };
-        let Some(event) = event else { return };
-        let facts = self.done.space.heads.peek(item.room());
-        let work = self.done.work.get_or_insert_default();
-        work.add(item.command(), &event.entry.kind, facts, plan.departed.get(&item.room()));
-    }
 }
 
-/// Whether the directory or inboxes have to hear of it. A repeat that its sender asked for is none: the first try is done,
-/// or will come again by itself.
+/// Whether the directory or inboxes have to hear of it. A repeat that its sender asked for is none: what the first try has
+/// left is done, or stands in the shard.
 fn has_consequences(item: &Item, decision: &Decision) -> bool {
     let fresh = match decision {
         Decision::Store { .. } => true,

@@ -66,11 +66,11 @@ impl Track {
         }
     }
 
-    /// Takes out the later half of what is pending, the latest first, up to the first that nobody would send again.
+    /// Takes out the later half of what is pending, the latest first, up to the first that would not come again.
     pub(crate) fn shed(&mut self) -> Vec<Item> {
         let mut shed = Vec::new();
         for _ in 0..self.pending.len().div_ceil(2) {
-            let Some(item) = self.pending.pop_back_if(|item| item.command().reply.is_some()) else { break };
+            let Some(item) = self.pending.pop_back_if(|item| item.comes_again()) else { break };
             self.note_refused_for_now(&item);
             shed.push(item);
         }

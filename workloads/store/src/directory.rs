@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use klatch_domain::{
-    DisplayName, Email, Preferences, Role, RoomId, RoomKind, RoomName, Seq, SessionId, SlotMap, Timestamp, UserId,
-    Username, Visibility,
+    Command, DisplayName, Email, Preferences, Role, RoomId, RoomKind, RoomName, Seq, SessionId, SlotMap, Timestamp,
+    UserId, Username, Visibility,
 };
 
-use crate::StoreError;
+use crate::{StoreError, owed::OwedCommands};
 
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,20 +266,36 @@ pub enum FriendChange {
     Blocked,
 }
 
+/// What befriending owes the logs, by what it comes to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Befriending<'a> {
+    /// The actor has asked.
+    pub requested: &'a [Command],
+    /// The actor has accepted.
+    pub accepted: &'a [Command],
+}
+
 /// Friendships and blocks.
 #[async_trait]
 pub trait Friendships: Send + Sync {
-    /// Asks, or accepts when asked. Two who ask at the same time become friends.
+    /// Asks, or accepts when asked. Two who ask at the same time become friends. A change keeps the commands of what it
+    /// came to.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn befriend(&self, actor: UserId, other: UserId, at: Timestamp) -> Result<FriendChange, StoreError>;
-    /// Ends a friendship, takes back or refuses a request.
+    async fn befriend(
+        &self,
+        actor: UserId,
+        other: UserId,
+        at: Timestamp,
+        owes: Befriending<'_>,
+    ) -> Result<FriendChange, StoreError>;
+    /// Ends a friendship, takes back or refuses a request. A change keeps `owes`.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn unfriend(&self, actor: UserId, other: UserId) -> Result<FriendChange, StoreError>;
-    /// Blocks (and ends any friendship) or unblocks.
+    async fn unfriend(&self, actor: UserId, other: UserId, owes: &[Command]) -> Result<FriendChange, StoreError>;
+    /// Blocks (and ends any friendship) or unblocks. A change keeps `owes`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -289,6 +305,7 @@ pub trait Friendships: Send + Sync {
         other: UserId,
         on: bool,
         at: Timestamp,
+        owes: &[Command],
     ) -> Result<FriendChange, StoreError>;
     /// The actor's friends, requests and blocks, by the other's id after `after`.
     ///
@@ -405,11 +422,17 @@ pub trait RoomProjections: Send + Sync {
         after: Option<(&str, RoomId)>,
         limit: usize,
     ) -> Result<Vec<(RoomProjection, u64)>, StoreError>;
-    /// The user's own settings of a room they are in. Answers false when they are not.
+    /// The user's own settings of a room they are in, with the commands they owe. Answers false when they are not in it.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn set_preferences(&self, user: UserId, room: RoomId, preferences: Preferences) -> Result<bool, StoreError>;
+    async fn set_preferences(
+        &self,
+        user: UserId,
+        room: RoomId,
+        preferences: Preferences,
+        owes: &[Command],
+    ) -> Result<bool, StoreError>;
 }
 
 /// Answers to requests that carried an `Idempotency-Key`, kept for a short time.
@@ -450,5 +473,11 @@ pub trait SlotMaps: Send + Sync {
 }
 
 /// The whole directory.
-pub trait Directory: Users + Sessions + Friendships + RoomProjections + Replies + SlotMaps + 'static {}
-impl<T: Users + Sessions + Friendships + RoomProjections + Replies + SlotMaps + 'static> Directory for T {}
+pub trait Directory:
+    Users + Sessions + Friendships + RoomProjections + Replies + OwedCommands + SlotMaps + 'static
+{
+}
+impl<T: Users + Sessions + Friendships + RoomProjections + Replies + OwedCommands + SlotMaps + 'static> Directory
+    for T
+{
+}

@@ -6,9 +6,12 @@
 
 pub mod directory;
 mod error;
+pub mod follow_up;
+pub mod owed;
 pub mod shard;
 pub mod sqlite;
 
 pub use directory::Directory;
 pub use error::StoreError;
+pub use follow_up::{FollowUp, FollowUpKey};
 pub use shard::{Shard, Shards};

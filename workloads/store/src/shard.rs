@@ -8,7 +8,7 @@ use klatch_domain::{
     RoomName, Seq, ShardId, SlotMap, Timestamp, UserId, Visibility,
 };
 
-use crate::StoreError;
+use crate::{FollowUp, FollowUpKey, StoreError};
 
 /// One entry to be written, with what it changes. Seq, ordinal and time are already given: the caller holds the head.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,7 +202,8 @@ pub trait Shard: Send + Sync + 'static {
     fn id(&self) -> ShardId;
 
     /// Writes a batch, in order, all or nothing, synced. Batches of several callers may share a transaction of the
-    /// database; an error concerns this batch alone. The seqs of one room are dense and follow the room's head.
+    /// database; an error concerns this batch alone. The seqs of one room are dense and follow the room's head. What
+    /// [`FollowUp::of`] says of each write is on disk with it.
     ///
     /// Not cancel safe: a dropped call may still write.
     ///
@@ -231,6 +232,19 @@ pub trait Shard: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// What entries have left to be done outside the shard: the first `limit` after `after`, in an order that never changes
+    /// and follows the log within each room.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn follow_ups(&self, after: Option<FollowUpKey>, limit: usize) -> Result<Vec<FollowUp>, StoreError>;
+
+    /// These are done, for good. Those that are not there were so already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn followed_up(&self, done: Vec<FollowUpKey>) -> Result<(), StoreError>;
 
     /// The rooms of these ids that exist, with head and members: what the writer keeps in memory. One read.
     ///

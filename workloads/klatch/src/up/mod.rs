@@ -4,13 +4,16 @@ mod banner;
 pub(crate) mod descriptors;
 mod listen;
 pub(crate) mod lock;
+mod rotation;
 mod serve;
 pub(crate) mod settings;
 mod system;
+mod web_client;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use axum::{Router, middleware::from_fn_with_state};
 use klatch_service_kit::{panic::spawn_critical, shutdown::Shutdown, telemetry};
 use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, UpSettings};
 use tokio::net::TcpListener;
@@ -19,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use banner::Banner;
 use lock::DataFolder;
 use system::System;
+use web_client::WebClient;
 
 /// A stop takes at most this: what has not ended by then is left as a crash would leave it, which loses nothing.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -42,6 +46,9 @@ pub(crate) struct Arguments {
     /// Settings file (YAML); flags win over it.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Folder of the built web client, served at /; without it a small page says what runs here.
+    #[arg(long, value_name = "DIR")]
+    web: Option<PathBuf>,
     /// Lift every rate limit: for measuring only.
     #[arg(long)]
     no_limits: bool,
@@ -77,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(short) = descriptors::shortage(limit, settings.gateway.max_connections) {
         tracing::warn!("{short}");
     }
+    let web_client = arguments.web.as_deref().map(WebClient::read).transpose()?;
     let folder = DataFolder::take_or_make(&arguments.data)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,13 +92,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the async runtime")?;
-    let ended = runtime.block_on(live(&folder, &settings, banner));
+    let ended = runtime.block_on(live(&folder, &settings, web_client, banner));
     // A hash or a read that still runs is not waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn live(folder: &DataFolder, settings: &UpSettings, banner: Banner) -> anyhow::Result<ExitCode> {
+async fn live(
+    folder: &DataFolder,
+    settings: &UpSettings,
+    web_client: Option<Arc<WebClient>>,
+    banner: Banner,
+) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::listen().context("cannot listen for signals")?;
     let listener = listen::listen(&settings.listen, "--listen").await?;
     let admin_listener = match &settings.admin_listen {
@@ -104,7 +117,12 @@ async fn live(folder: &DataFolder, settings: &UpSettings, banner: Banner) -> any
         () = shutdown.requested() => return Ok(ended_by(&shutdown)),
     };
     let url = url_of(&listener)?;
-    let serving = start_serving(&system, listener, admin_listener, &shutdown)?;
+    let app = system.router(admin_listener.is_none());
+    let app = match web_client {
+        Some(client) => app.layer(from_fn_with_state(client, web_client::serve)),
+        None => app,
+    };
+    let serving = start_serving(&system, app, listener, admin_listener, &shutdown)?;
     tracing::info!(url, data = %folder.path().display(), version = env!("CARGO_PKG_VERSION"), "ready");
     if let Err(error) = banner::ready(&url) {
         tracing::warn!(%error, "nobody reads standard output");
@@ -139,12 +157,12 @@ fn url_of(listener: &TcpListener) -> anyhow::Result<String> {
 
 fn start_serving(
     system: &System,
+    app: Router,
     listener: TcpListener,
     admin_listener: Option<TcpListener>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<TaskTracker> {
     let serving = TaskTracker::new();
-    let app = system.router(admin_listener.is_none());
     serving.spawn(spawn_critical("listener", shutdown.token(), serve::serve(listener, app, shutdown.token())));
     if let Some(listener) = admin_listener {
         let address = listener.local_addr().context("cannot read the admin listener's address")?;

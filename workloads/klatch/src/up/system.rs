@@ -8,8 +8,7 @@ use std::{
 use anyhow::Context;
 use axum::{Router, middleware::from_fn};
 use klatch_api::Api;
-use klatch_bus::{Bus, in_process};
-use klatch_domain::Incarnation;
+use klatch_bus::in_process;
 use klatch_gateway::Gateway;
 use klatch_identity::Keys;
 use klatch_message_service::MessageService;
@@ -24,7 +23,10 @@ use klatch_settings::UpSettings;
 use prometheus::Registry;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::lock::{DataFolder, KEYS_FOLDER};
+use super::{
+    lock::{DataFolder, KEYS_FOLDER},
+    rotation,
+};
 use crate::{
     admin::{AdminSocket, Administration},
     backup::{Snapshots, clear_left_over},
@@ -81,14 +83,17 @@ impl System {
             settings: gateway_settings,
             bus: bus.clone(),
             queries: api.queries(),
-            keys,
+            keys: Arc::clone(&keys),
             registry: registry.clone(),
             clock: clock.clone(),
         })
         .await
         .context("cannot start the gateway")?;
 
-        start_admin(folder, &stores, &bus, clock, shutdown)?;
+        let rotation = rotation::run(Arc::clone(&keys), clock.clone(), shutdown.token());
+        panic::spawn_critical("key rotation", shutdown.token(), rotation);
+        let administration = Administration::new(Arc::clone(&stores.directory), keys, clock, Some(api.revocations()));
+        start_admin(folder, administration, shutdown)?;
         let metrics = Metrics::new(registry).context("cannot register metrics")?;
         let (message_service, gateway) = (Arc::new(message_service), Arc::new(gateway));
         let health = health(&message_service, &gateway, shutdown);
@@ -152,15 +157,7 @@ async fn watch(message_service: Arc<MessageService>, stop: CancellationToken) {
     }
 }
 
-fn start_admin(
-    folder: &DataFolder,
-    stores: &Stores,
-    bus: &Bus,
-    clock: Clock,
-    shutdown: &Shutdown,
-) -> anyhow::Result<()> {
-    let revocations = bus.events.publisher(Incarnation::now());
-    let administration = Administration::new(Arc::clone(&stores.directory), clock, Some(revocations));
+fn start_admin(folder: &DataFolder, administration: Administration, shutdown: &Shutdown) -> anyhow::Result<()> {
     let snapshots = Arc::new(Snapshots::new(folder.path()));
     let socket = AdminSocket::open(folder.path(), Arc::new(administration), snapshots)?;
     panic::spawn_critical("admin socket", shutdown.token(), socket.serve(shutdown.token()));

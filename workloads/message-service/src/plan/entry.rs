@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use klatch_domain::{
-    Appended, Command, Draft, Entry, MessageId, Ordinal, Position, RoomFacts, Timestamp, UserId,
+    Appended, Command, Draft, Entry, MessageId, Ordinal, Position, RoomFacts, RoomId, Timestamp, UserId,
     limits::SMALL_ROOM_MEMBERS,
 };
-use klatch_store::shard::{Effect, Write};
+use klatch_store::{
+    FollowUp,
+    shard::{Effect, Write},
+};
 
 use super::{Announce, Decision, Plan};
 use crate::heads::Head;
@@ -23,17 +26,19 @@ impl Plan {
         effect: Effect,
     ) {
         let entry = next_entry(&mut head.facts, command, now, message_id, draft);
-        self.apply(command, head, &entry, &effect);
+        let write = Write { room: command.room, entry, effect };
+        self.follow_ups.extend(FollowUp::of(&write, head.facts.members.keys().copied()));
+        self.apply(command.room, head, &write);
         let appended = Appended {
             room: command.room,
-            entry: entry.clone(),
+            entry: write.entry.clone(),
             members_version: head.facts.members_version,
             audience: head.audience(),
-            removed: removed_by(&effect),
+            removed: removed_by(&write.effect),
             accepted_micros: command.accepted_micros,
             trace: command.trace.clone(),
         };
-        self.writes.push(Write { room: command.room, entry, effect });
+        self.writes.push(write);
         self.appended.push(Arc::new(appended));
     }
 
@@ -52,10 +57,10 @@ impl Plan {
     }
 
     /// What the effect changes of the facts. What makes a room starts from facts that hold its first members already.
-    fn apply(&mut self, command: &Command, head: &mut Head, entry: &Entry, effect: &Effect) {
-        let seq = entry.position.seq;
+    fn apply(&mut self, room: RoomId, head: &mut Head, write: &Write) {
+        let seq = write.entry.position.seq;
         let facts = &mut head.facts;
-        match effect {
+        match &write.effect {
             Effect::None | Effect::Edit { .. } | Effect::Delete { .. } | Effect::React { .. } | Effect::Create(_) => {
                 return;
             }
@@ -73,15 +78,14 @@ impl Plan {
                 facts.members.remove(user);
             }
             Effect::DeleteRoom => {
-                let members = std::mem::take(&mut facts.members);
+                facts.members.clear();
                 facts.deleted = true;
-                self.departed.insert(command.room, members.into_keys().collect());
             }
         }
         facts.members_version = seq;
         head.members_changed();
-        if self.members_changed.last() != Some(&command.room) {
-            self.members_changed.push(command.room);
+        if self.members_changed.last() != Some(&room) {
+            self.members_changed.push(room);
         }
     }
 }

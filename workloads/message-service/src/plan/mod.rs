@@ -9,6 +9,8 @@ mod members;
 mod notice;
 pub(crate) mod repeat;
 mod room;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,9 +19,11 @@ use std::{
 
 use klatch_domain::{
     Action, Appended, Code, Command, Entry, Kind, MessageId, Refusal, RoomId, Seq, Stored, TargetFacts, Timestamp,
-    UserId,
 };
-use klatch_store::shard::{Known, Write};
+use klatch_store::{
+    FollowUp,
+    shard::{Known, Write},
+};
 
 use crate::{
     after::{Settlement, Settlements},
@@ -120,8 +124,8 @@ pub(crate) struct Plan {
     pub(crate) appended: Vec<Arc<Appended>>,
     /// Rooms whose members changed.
     pub(crate) members_changed: Vec<RoomId>,
-    /// Who was in the rooms that are closed by this plan.
-    pub(crate) departed: HashMap<RoomId, Vec<UserId>>,
+    /// What the writes leave to be done, in their order.
+    pub(crate) follow_ups: Vec<FollowUp>,
 }
 
 /// Plans the commands in order. `looked.rows` is brought up to date with what is planned.
@@ -152,8 +156,8 @@ struct Planner<'a> {
     settlements: &'a Settlements,
     now: Timestamp,
     plan: Plan,
-    /// What this round has decided.
-    seen: HashMap<(RoomId, MessageId), Settlement>,
+    /// What this round has decided, and whether it stores it.
+    seen: HashMap<(RoomId, MessageId), (Settlement, bool)>,
     /// Rooms whose later commands keep their place behind a deferred one.
     deferred: HashSet<RoomId>,
 }
@@ -168,7 +172,8 @@ impl Planner<'_> {
         if let Some(Some(known)) = self.looked.known.get(&key) {
             return repeat::decide(ask, known, self.heads.get_mut(command.room));
         }
-        if self.seen.contains_key(&key) {
+        // One that was refused stands for itself when it comes again, before whatever comes later.
+        if self.seen.get(&key).is_some_and(|(_, stores)| *stores) {
             return Decision::Twin;
         }
         match self.after(ask) {
@@ -199,7 +204,7 @@ impl Planner<'_> {
             return None;
         }
         let key = (room, before);
-        match self.seen.get(&key).copied().or_else(|| self.settlements.of(room, before)) {
+        match self.seen.get(&key).map(|(settlement, _)| *settlement).or_else(|| self.settlements.of(room, before)) {
             Some(Settlement::Settled) => None,
             Some(Settlement::RefusedForNow) => Some(Decision::Refuse(later())),
             None if matches!(self.looked.known.get(&key), Some(Some(_))) => None,
@@ -218,7 +223,11 @@ impl Planner<'_> {
             Decision::Refuse(refusal) | Decision::Verify(refusal) if refusal.retryable => Settlement::RefusedForNow,
             _ => Settlement::Settled,
         };
-        self.seen.entry((command.room, command.message_id)).or_insert(settlement);
+        let stores = matches!(decision, Decision::Store { .. });
+        let seen = self.seen.entry((command.room, command.message_id)).or_insert((settlement, stores));
+        if !seen.1 {
+            *seen = (settlement, stores);
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) const DIRECTORY: Schema = Schema {
         include_str!("../../../../migrations/directory/sqlite/0004_relations.sql"),
         include_str!("../../../../migrations/directory/sqlite/0005_rooms.sql"),
         include_str!("../../../../migrations/directory/sqlite/0006_replies.sql"),
+        include_str!("../../../../migrations/directory/sqlite/0007_owed_commands.sql"),
     ],
 };
 
@@ -40,6 +41,7 @@ pub(super) const SHARD: Schema = Schema {
         include_str!("../../../../migrations/shard/sqlite/0003_members.sql"),
         include_str!("../../../../migrations/shard/sqlite/0004_reactions.sql"),
         include_str!("../../../../migrations/shard/sqlite/0005_mentions.sql"),
+        include_str!("../../../../migrations/shard/sqlite/0006_follow_ups.sql"),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Friendships and blocks.
 
 use async_trait::async_trait;
-use klatch_domain::{Timestamp, UserId};
+use klatch_domain::{Command, Timestamp, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -10,10 +10,11 @@ use super::{
         sql::{signed, time, user},
     },
     SqliteDirectory,
+    owed::{self, OwingError},
 };
 use crate::{
     StoreError,
-    directory::{FriendChange, FriendStatus, Friendship, Friendships},
+    directory::{Befriending, FriendChange, FriendStatus, Friendship, Friendships},
 };
 
 const READ: &str = "read friendships";
@@ -125,6 +126,17 @@ fn set_block(
     Ok(FriendChange::Changed(Some(FriendStatus::Blocked)))
 }
 
+fn keep_if_changed(
+    connection: &Connection,
+    change: FriendChange,
+    owes: &[Command],
+) -> Result<FriendChange, OwingError> {
+    if let FriendChange::Changed(_) = change {
+        owed::keep(connection, owes)?;
+    }
+    Ok(change)
+}
+
 /// Nothing stands between this user and anyone any more.
 pub(super) fn forget(connection: &Connection, id: UserId) -> rusqlite::Result<()> {
     let others: Vec<UserId> = connection
@@ -187,12 +199,35 @@ fn is_acquainted(connection: &Connection, one: UserId, other: UserId) -> rusqlit
 
 #[async_trait]
 impl Friendships for SqliteDirectory {
-    async fn befriend(&self, actor: UserId, other: UserId, at: Timestamp) -> Result<FriendChange, StoreError> {
-        self.write(WRITE, move |turn| befriend(turn.connection, actor, other, at).step(WRITE)).await
+    async fn befriend(
+        &self,
+        actor: UserId,
+        other: UserId,
+        at: Timestamp,
+        owes: Befriending<'_>,
+    ) -> Result<FriendChange, StoreError> {
+        let (requested, accepted) = (owes.requested.to_vec(), owes.accepted.to_vec());
+        self.write(WRITE, move |turn| {
+            let change = befriend(turn.connection, actor, other, at).step(WRITE)?;
+            match change {
+                FriendChange::Changed(Some(FriendStatus::Requested)) => owed::keep(turn.connection, &requested)?,
+                FriendChange::Changed(_) => owed::keep(turn.connection, &accepted)?,
+                FriendChange::Unchanged(_) | FriendChange::Blocked => {}
+            }
+            Ok::<_, OwingError>(change)
+        })
+        .await
+        .map_err(StoreError::from)
     }
 
-    async fn unfriend(&self, actor: UserId, other: UserId) -> Result<FriendChange, StoreError> {
-        self.write(WRITE, move |turn| unfriend(turn.connection, actor, other).step(WRITE)).await
+    async fn unfriend(&self, actor: UserId, other: UserId, owes: &[Command]) -> Result<FriendChange, StoreError> {
+        let owes = owes.to_vec();
+        self.write(WRITE, move |turn| {
+            let change = unfriend(turn.connection, actor, other).step(WRITE)?;
+            keep_if_changed(turn.connection, change, &owes)
+        })
+        .await
+        .map_err(StoreError::from)
     }
 
     async fn set_block(
@@ -201,8 +236,15 @@ impl Friendships for SqliteDirectory {
         other: UserId,
         on: bool,
         at: Timestamp,
+        owes: &[Command],
     ) -> Result<FriendChange, StoreError> {
-        self.write(WRITE, move |turn| set_block(turn.connection, actor, other, on, at).step(WRITE)).await
+        let owes = owes.to_vec();
+        self.write(WRITE, move |turn| {
+            let change = set_block(turn.connection, actor, other, on, at).step(WRITE)?;
+            keep_if_changed(turn.connection, change, &owes)
+        })
+        .await
+        .map_err(StoreError::from)
     }
 
     async fn friendships(

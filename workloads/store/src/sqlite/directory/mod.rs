@@ -1,6 +1,7 @@
 //! The directory in one SQLite file.
 
 mod friendship;
+mod owed;
 mod prefix;
 mod projection;
 mod reply;

@@ -1,7 +1,7 @@
 //! Rooms and members as lists and searches need them.
 
 use async_trait::async_trait;
-use klatch_domain::{Notify, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
+use klatch_domain::{Command, Notify, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
         writer::Weight,
     },
     SqliteDirectory,
+    owed::{self, OwingError},
     prefix::{end_of, fold},
     projection::{project_member, project_room},
 };
@@ -205,9 +206,17 @@ impl RoomProjections for SqliteDirectory {
         self.read("search rooms", move |connection| public_rooms(connection, &query, after.as_ref(), limit)).await
     }
 
-    async fn set_preferences(&self, user: UserId, room: RoomId, preferences: Preferences) -> Result<bool, StoreError> {
+    async fn set_preferences(
+        &self,
+        user: UserId,
+        room: RoomId,
+        preferences: Preferences,
+        owes: &[Command],
+    ) -> Result<bool, StoreError> {
+        let owes = owes.to_vec();
         self.write(WRITE, move |turn| {
-            turn.connection
+            let changed = turn
+                .connection
                 .prepare_cached(
                     "UPDATE room_members SET notify = ?3, hidden = ?4, marked_unread = ?5 \
                      WHERE user = ?1 AND room = ?2 AND role IS NOT NULL",
@@ -221,9 +230,13 @@ impl RoomProjections for SqliteDirectory {
                         preferences.marked_unread
                     ])
                 })
-                .map(|changed| changed > 0)
-                .step(WRITE)
+                .step(WRITE)?;
+            if changed > 0 {
+                owed::keep(turn.connection, &owes)?;
+            }
+            Ok::<_, OwingError>(changed > 0)
         })
         .await
+        .map_err(StoreError::from)
     }
 }

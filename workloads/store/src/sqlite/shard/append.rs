@@ -11,7 +11,7 @@ use super::{
         job::Turn,
         sql::{kind_number, signed},
     },
-    effect,
+    effect, follow_up,
     state::{Head, Heads},
 };
 use crate::shard::{AppendError, Effect, Write};
@@ -133,6 +133,7 @@ fn add(turn: &mut Turn<'_, Heads>, write: &Write) -> Result<(), AppendError> {
         }
     })?;
     turn.state.moved(write.room, Head { room_key: head.room_key, position: write.entry.position });
+    follow_up::leave(connection, head.room_key, write).map_err(|error| refused(&error))?;
     turn.erased |= effect::apply(connection, head.room_key, write)?;
     Ok(())
 }

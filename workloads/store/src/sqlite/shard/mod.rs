@@ -3,6 +3,7 @@
 mod append;
 mod effect;
 mod erase;
+mod follow_up;
 mod page;
 mod room;
 mod row;
@@ -27,7 +28,7 @@ use super::{
     writer::{Weight, Writer},
 };
 use crate::{
-    StoreError,
+    FollowUp, FollowUpKey, StoreError,
     shard::{AppendError, Head, Known, Overview, Page, Range, Shard, Standing, Watermark, Write},
 };
 
@@ -145,6 +146,16 @@ impl Shard for SqliteShard {
                 Ok(expired)
             })
             .await
+    }
+
+    async fn follow_ups(&self, after: Option<FollowUpKey>, limit: usize) -> Result<Vec<FollowUp>, StoreError> {
+        self.read("read follow-ups", move |connection| follow_up::page(connection, after, limit)).await
+    }
+
+    async fn followed_up(&self, done: Vec<FollowUpKey>) -> Result<(), StoreError> {
+        const STEP: &str = "forget follow-ups";
+        let weight = Weight { rows: done.len(), bytes: 0 };
+        self.writer.write(STEP, weight, move |turn| follow_up::forget(turn.connection, &done).step(STEP)).await
     }
 
     async fn rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomFacts>, StoreError> {
