@@ -6,11 +6,13 @@ export CARGO_TARGET_DIR
 DATA ?= klatch-data
 LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
+WEB := workloads/web
 
-.PHONY: help up test check format fuzz bench clean tools
+.PHONY: help up web test check format fuzz bench clean tools
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
+	@echo 'make web     build the web client alone, into $(WEB)/dist'
 	@echo 'make test    build and run every test'
 	@echo 'make check   format and lints'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
@@ -25,18 +27,34 @@ tools:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95.0 with rustup, then call make again'; exit 1; }
 
 up: tools
-	@echo '[1/2] building klatch (a first build takes some minutes, the next ones seconds)'
+	@echo '[1/3] building klatch (a first build takes some minutes, the next ones seconds)'
 	@cargo build --profile up -p klatch
-	@echo '[2/2] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
-	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN)
+	@echo '[2/3] building the web client'
+	@$(MAKE) --no-print-directory web
+	@echo '[3/3] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
+	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN) --web $(WEB)/dist
+
+# Built again only when something of it has changed.
+web: $(WEB)/dist/index.html
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(shell find $(WEB)/src $(WEB)/public -type f) $(addprefix $(WEB)/,index.html vite.config.ts compress.mjs tsconfig.json)
+	@cd $(WEB) && npm run --silent build
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
+	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
 test: tools
-	@echo '[1/3] building the klatch binary that the tests start'
+	@echo '[1/5] building the klatch binary that the tests start'
 	@cargo build -p klatch
-	@echo '[2/3] building the tests'
+	@echo '[2/5] building the tests'
 	@cargo test --workspace --no-run
-	@echo '[3/3] running them'
+	@echo '[3/5] running them'
 	@cargo test --workspace --no-fail-fast
+	@echo '[4/5] building the web client'
+	@$(MAKE) --no-print-directory web
+	@echo '[5/5] running its tests'
+	@cd $(WEB) && npm test --silent
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 check:

@@ -5,6 +5,8 @@
 
 mod flow_api;
 mod flow_bus;
+mod flow_client;
+mod flow_client_fixtures;
 mod flow_command_line;
 mod flow_fuzz_corpus;
 mod flow_gateway {
@@ -16,11 +18,13 @@ mod flow_gateway {
     mod hello;
     mod rooms;
     mod send;
+    mod send_order;
     mod signals;
     mod watermarks;
 }
 mod flow_hostile;
 mod flow_kill;
+mod flow_kill_members;
 mod flow_message_service;
 mod flow_people;
 mod flow_protocol;

@@ -21,6 +21,8 @@ mod members;
 mod messages;
 #[path = "flow_api/outcomes.rs"]
 mod outcomes;
+#[path = "flow_api/owed.rs"]
+mod owed;
 #[path = "flow_api/refresh.rs"]
 mod refresh;
 #[path = "flow_api/revocation.rs"]
@@ -33,5 +35,7 @@ mod sign_in;
 mod strangers;
 #[path = "flow_api/sync.rs"]
 mod sync;
+#[path = "flow_api/trouble.rs"]
+mod trouble;
 #[path = "flow_api/users.rs"]
 mod users;

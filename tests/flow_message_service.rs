@@ -4,6 +4,15 @@
 mod appending;
 #[path = "flow_message_service/faults.rs"]
 mod faults;
+#[allow(dead_code, clippy::duplicate_mod, reason = "shared with flow_api, which uses all of it")]
+#[path = "flow_api/faulty_directory.rs"]
+mod faulty_directory;
+#[path = "flow_message_service/follow_ups.rs"]
+mod follow_ups;
+#[path = "flow_message_service/gateways.rs"]
+mod gateways;
+#[path = "flow_message_service/lives.rs"]
+mod lives;
 #[path = "flow_message_service/members.rs"]
 mod members;
 #[path = "flow_message_service/order.rs"]

@@ -36,6 +36,10 @@ mod effects {
     klatch_tests::shard_effects_conform!(super::open_shard);
 }
 
+mod follow_ups {
+    klatch_tests::follow_ups_conform!(super::open_shard);
+}
+
 mod model {
     use klatch_tests::conformance_store_model::{Model, step};
     use proptest::{prelude::*, test_runner::TestRunner};
@@ -69,6 +73,7 @@ async fn open_directory() -> (Arc<dyn Directory>, Keep) {
 
 mod directory {
     klatch_tests::directory_conforms!(super::open_directory);
+    klatch_tests::owed_commands_conform!(super::open_directory);
 }
 
 mod projections {

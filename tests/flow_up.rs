@@ -163,6 +163,51 @@ async fn an_owner_makes_and_keeps_users_while_it_runs() {
     assert!(failed(&up.owner(&["user", "make-admin", "nobody"]), 3).contains("there is no user nobody"));
 }
 
+/// How many keys are published.
+async fn published(up: &Up) -> usize {
+    let set: Value = reqwest::get(format!("{}/.well-known/jwks.json", up.url)).await.unwrap().json().await.unwrap();
+    set["keys"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn signing_keys_change_when_they_are_due_and_when_their_owner_says_so() {
+    let mut up = Start::default().ready();
+    let ada = Person::sign_up(&up.url, "ada").await;
+    assert_eq!(published(&up).await, 1);
+    up.stop();
+    // The key gets old.
+    let file = fs::read_dir(up.data.join("keys")).unwrap().next().unwrap().unwrap().path();
+    let mut key: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    key["created_at"] = json!("2026-01-01T00:00:00.000Z");
+    fs::write(&file, key.to_string()).unwrap();
+    up.start_again(&Start::default());
+    let published_ahead = async {
+        while published(&up).await != 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, published_ahead).await.expect("the next key is published");
+    let me =
+        async |person: &Person, up: &Up| person.at(&up.url).call(reqwest::Method::GET, "/v1/users/me", None).await.0;
+    assert_eq!(me(&ada, &up).await, 200);
+
+    succeeded(&up.owner(&["keys", "rotate"]));
+    assert_eq!(published(&up).await, 2, "the old one and the new one; the one that waited is gone");
+    assert_eq!(me(&ada, &up).await, 200);
+    succeeded(&up.owner(&["keys", "rotate", "--compromised"]));
+    assert_eq!(published(&up).await, 1);
+    assert_eq!(me(&ada, &up).await, 401);
+    // The session lives on: its refresh token is signed by no key.
+    let body = json!({"refresh_token": ada.refresh_token});
+    let call = reqwest::Client::new().post(format!("{}/v1/sessions/refresh", up.url)).json(&body);
+    assert_eq!(call.send().await.unwrap().status(), StatusCode::OK);
+
+    up.stop();
+    succeeded(&up.owner(&["keys", "rotate"]));
+    up.start_again(&Start::default());
+    assert_eq!(published(&up).await, 2);
+}
+
 #[tokio::test]
 async fn an_owner_makes_and_keeps_users_while_it_is_stopped() {
     let folder = tempfile::tempdir().unwrap();

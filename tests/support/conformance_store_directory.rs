@@ -7,8 +7,8 @@ use klatch_domain::{DisplayName, Email, SessionId, ShardId, SlotMap, Timestamp, 
 use klatch_store::{
     Directory,
     directory::{
-        FriendChange, FriendStatus, Friendship, ProfileChange, Revoke, Session, SessionKind, User, UserError,
-        UserStatus,
+        Befriending, FriendChange, FriendStatus, Friendship, ProfileChange, Revoke, Session, SessionKind, User,
+        UserError, UserStatus,
     },
 };
 
@@ -217,8 +217,8 @@ pub async fn a_forgotten_user_keeps_only_the_id(directory: Arc<dyn Directory>) {
     let ada = User { display_name: shown("Ada"), email: email("a@x"), is_admin: true, ..person("ada", 1) };
     create(&directory, &ada).await;
     create(&directory, &person("bob", 2)).await;
-    directory.befriend(ada.id, user(2), at(0)).await.unwrap();
-    directory.befriend(user(2), ada.id, at(0)).await.unwrap();
+    directory.befriend(ada.id, user(2), at(0), Befriending::default()).await.unwrap();
+    directory.befriend(user(2), ada.id, at(0), Befriending::default()).await.unwrap();
     assert!(directory.delete_user(ada.id).await.unwrap());
     assert!(!directory.delete_user(ada.id).await.unwrap());
     assert!(!directory.delete_user(user(9)).await.unwrap());
@@ -343,7 +343,7 @@ pub async fn sessions_end(directory: Arc<dyn Directory>) {
 }
 
 async fn befriend(directory: &Arc<dyn Directory>, one: u8, other: u8) -> FriendChange {
-    directory.befriend(user(one), user(other), at(1)).await.unwrap()
+    directory.befriend(user(one), user(other), at(1), Befriending::default()).await.unwrap()
 }
 
 async fn status(directory: &Arc<dyn Directory>, one: u8, other: u8) -> Option<FriendStatus> {
@@ -377,7 +377,7 @@ pub async fn asking_at_once_makes_friends(directory: Arc<dyn Directory>) {
 
 #[allow(missing_docs)]
 pub async fn friendships_end(directory: Arc<dyn Directory>) {
-    let unfriend = async |one, other| directory.unfriend(user(one), user(other)).await.unwrap();
+    let unfriend = async |one, other| directory.unfriend(user(one), user(other), &[]).await.unwrap();
     assert_eq!(unfriend(1, 2).await, FriendChange::Unchanged(None));
     befriend(&directory, 1, 2).await;
     assert_eq!(unfriend(2, 1).await, FriendChange::Changed(None), "a request is refused");
@@ -390,7 +390,7 @@ pub async fn friendships_end(directory: Arc<dyn Directory>) {
 
 #[allow(missing_docs)]
 pub async fn blocks_end_friendships(directory: Arc<dyn Directory>) {
-    let block = async |one, other, on| directory.set_block(user(one), user(other), on, at(2)).await.unwrap();
+    let block = async |one, other, on| directory.set_block(user(one), user(other), on, at(2), &[]).await.unwrap();
     let blocked = Some(FriendStatus::Blocked);
     befriend(&directory, 1, 2).await;
     befriend(&directory, 2, 1).await;
@@ -399,7 +399,7 @@ pub async fn blocks_end_friendships(directory: Arc<dyn Directory>) {
     assert_eq!((status(&directory, 1, 2).await, status(&directory, 2, 1).await), (blocked, None));
     assert_eq!(befriend(&directory, 1, 2).await, FriendChange::Blocked);
     assert_eq!(befriend(&directory, 2, 1).await, FriendChange::Blocked);
-    let unfriended = directory.unfriend(user(2), user(1)).await.unwrap();
+    let unfriended = directory.unfriend(user(2), user(1), &[]).await.unwrap();
     assert_eq!(unfriended, FriendChange::Unchanged(None), "that one is blocked does not show");
     assert_eq!(block(2, 1, true).await, FriendChange::Changed(blocked), "in both directions");
     let both = directory.blocks_between(user(1), &[user(3), user(2)]).await.unwrap();

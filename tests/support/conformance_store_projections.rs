@@ -5,7 +5,7 @@ use std::sync::Arc;
 use klatch_domain::{Notify, Preferences, Role, RoomId, RoomKind, RoomName, Seq, UserId, Visibility};
 use klatch_store::{
     Directory,
-    directory::{MemberProjection, RoomProjection},
+    directory::{Befriending, MemberProjection, RoomProjection},
 };
 
 use crate::{conformance_store_directory::at, conformance_store_log::user};
@@ -203,14 +203,17 @@ pub async fn preferences_are_the_member_s(directory: Arc<dyn Directory>) {
     let id = room(1, 1).id;
     for notify in [Notify::Mentions, Notify::None, Notify::All] {
         let wanted = Preferences { notify, hidden: true, marked_unread: true };
-        assert!(directory.set_preferences(user(1), id, wanted).await.unwrap());
+        assert!(directory.set_preferences(user(1), id, wanted, &[]).await.unwrap());
         assert_eq!(directory.rooms_of(user(1), None, 1).await.unwrap()[0].preferences, wanted);
     }
     assert_eq!(directory.rooms_of(user(2), None, 1).await.unwrap()[0].preferences, Preferences::default());
     directory.project(&[], &[member(1, 1, Some(Role::Admin), 2), member(1, 2, None, 2)]).await.unwrap();
     assert!(directory.rooms_of(user(1), None, 1).await.unwrap()[0].preferences.hidden, "another role keeps them");
-    assert!(!directory.set_preferences(user(2), id, Preferences::default()).await.unwrap(), "not a member any more");
-    assert!(!directory.set_preferences(user(9), id, Preferences::default()).await.unwrap());
+    assert!(
+        !directory.set_preferences(user(2), id, Preferences::default(), &[]).await.unwrap(),
+        "not a member any more"
+    );
+    assert!(!directory.set_preferences(user(9), id, Preferences::default(), &[]).await.unwrap());
 }
 
 #[allow(missing_docs)]
@@ -220,10 +223,10 @@ pub async fn acquainted_are_friends_and_fellow_members(directory: Arc<dyn Direct
     directory.project(&[room(1, 1), room(2, 1)], &members).await.unwrap();
     directory.project(&[], &[member(1, 5, None, 2), joined(2, 8, 1)]).await.unwrap();
     for (one, other) in [(1, 3), (3, 1), (1, 4)] {
-        directory.befriend(user(one), user(other), at(0)).await.unwrap();
+        directory.befriend(user(one), user(other), at(0), Befriending::default()).await.unwrap();
     }
-    directory.set_block(user(1), user(6), true, at(0)).await.unwrap();
-    directory.set_block(user(7), user(1), true, at(0)).await.unwrap();
+    directory.set_block(user(1), user(6), true, at(0), &[]).await.unwrap();
+    directory.set_block(user(7), user(1), true, at(0), &[]).await.unwrap();
     let others: Vec<_> = (2..=9).map(user).collect();
     let mut found = directory.acquainted(user(1), &others).await.unwrap();
     found.sort_unstable();

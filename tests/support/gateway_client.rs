@@ -153,16 +153,20 @@ impl Client {
 
     /// The code of the close frame; frames before it are kept for `next`.
     pub async fn closed(&mut self) -> u16 {
-        loop {
-            match self.hear().await {
-                Heard::Text(text) => {
-                    self.frames.extend(lines(&text).map(|line| ServerFrame::decode(line).expect("a frame")));
+        // Pings alone must not keep a test waiting.
+        soon("a close frame", async {
+            loop {
+                match self.hear().await {
+                    Heard::Text(text) => {
+                        self.frames.extend(lines(&text).map(|line| ServerFrame::decode(line).expect("a frame")));
+                    }
+                    Heard::Closed(code) => return code,
+                    Heard::Ping | Heard::Pong(_) => {}
+                    Heard::Gone => panic!("gone without a close frame"),
                 }
-                Heard::Closed(code) => return code,
-                Heard::Ping | Heard::Pong(_) => {}
-                Heard::Gone => panic!("gone without a close frame"),
             }
-        }
+        })
+        .await
     }
 
     /// Frames that were heard and not looked at.

@@ -26,7 +26,7 @@ pub struct ScriptedQueries {
 struct State {
     members: HashMap<RoomId, RoomMembers>,
     heads: HashMap<RoomId, (Position, Ordinal)>,
-    revoked: Vec<(SessionId, UserId)>,
+    revoked: Vec<(SessionId, UserId, Timestamp)>,
     visible: HashSet<(UserId, UserId)>,
     failing: bool,
     asked_members: usize,
@@ -48,8 +48,8 @@ impl ScriptedQueries {
         state.heads.insert(room.id, room.head());
     }
 
-    pub fn revoke(&self, session: SessionId, user: UserId) {
-        self.state.lock().revoked.push((session, user));
+    pub fn revoke(&self, session: SessionId, user: UserId, at: Timestamp) {
+        self.state.lock().revoked.push((session, user, at));
     }
 
     pub fn let_see(&self, viewer: UserId, user: UserId) {
@@ -104,8 +104,12 @@ impl Queries for ScriptedQueries {
         self.answer("heads", heads).await
     }
 
-    async fn revoked_since(&self, _since: Timestamp) -> Result<Vec<(SessionId, UserId)>, QueryError> {
-        self.answer("revoked_since", |state| state.revoked.clone()).await
+    async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, UserId)>, QueryError> {
+        let ended = |state: &State| {
+            let ended = state.revoked.iter().filter(|(.., at)| *at >= since);
+            ended.map(|(session, user, _)| (*session, *user)).collect()
+        };
+        self.answer("revoked_since", ended).await
     }
 
     async fn visible_presence(&self, viewer: UserId, users: &[UserId]) -> Result<Vec<UserId>, QueryError> {
