@@ -32,7 +32,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 connect-src 'self'; manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; \
 frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default 'allow-duplicates'";
 
-/// Files by path, `/` is `index.html`.
+/// Files by path.
 pub(super) struct WebClient {
     files: HashMap<String, File>,
 }
@@ -75,14 +75,14 @@ impl WebClient {
                 brotli: compressed(".br"),
                 gzip: compressed(".gz"),
             };
-            let path = if path == "/index.html" { "/" } else { path };
-            files.insert(path.to_owned(), file);
+            files.insert(path.clone(), file);
         }
         Ok(Arc::new(Self { files }))
     }
 
     fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
-        let file = self.files.get(path)?;
+        // The service worker asks for the page by its name.
+        let file = self.files.get(if path == "/" { "/index.html" } else { path })?;
         let (bytes, encoding) = file.best(headers);
         let unchanged = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == file.tag);
         let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(bytes.clone()) });
@@ -210,6 +210,7 @@ mod tests {
     #[test]
     fn only_what_was_built_is_served() {
         let (_folder, client) = built();
+        assert!(client.answer("/index.html", &HeaderMap::new()).is_some());
         let page = client.answer("/", &HeaderMap::new()).unwrap();
         assert_eq!(page.headers()[header::CACHE_CONTROL], ASK_AGAIN);
         assert!(

@@ -435,7 +435,8 @@ export class Leader implements Backend, Listener {
     const isEmpty = draft.text === '' && draft.replyTo === undefined;
     this.#keeper.noteDraft(room, isEmpty ? undefined : draft);
     this.#parts.environment.clearTimer(this.#draftTimer);
-    this.#draftTimer = this.#parts.environment.setTimer(() => void this.#flush(), DRAFT_MS);
+    // An emptied one is not thinned: what was sent must not come back as a draft. A send that follows takes it along.
+    this.#draftTimer = this.#parts.environment.setTimer(() => void this.#flush(), isEmpty ? 0 : DRAFT_MS);
   }
 
   async settings(settings: Settings): Promise<void> {

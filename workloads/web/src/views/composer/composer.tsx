@@ -72,6 +72,8 @@ export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
     const text = draft.text.trim();
     if (!text) return;
     const mentions = mentionsIn(text, people, room.kind === 'group');
+    // First: the message and the emptied draft are then kept by one transaction.
+    change({ text: '' });
     if (draft.editing !== undefined) void client.edit(room.id, draft.editing, text, mentions);
     else {
       void client.send(room.id, {
@@ -82,7 +84,6 @@ export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
       });
       announce(say('announce_sent'));
     }
-    change({ text: '' });
     input.current?.focus();
   };
 
