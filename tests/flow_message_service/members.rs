@@ -250,8 +250,8 @@ async fn a_group_of_two_hundred_is_made_once_although_its_making_is_cut_off_agai
         faults.hangs.store(false, std::sync::atomic::Ordering::SeqCst);
     }
     world.start().await;
-    let outcome = stored(world.outcome(command.message_id).await);
-    assert!(outcome.repeat && outcome.position.seq == Seq(1));
+    // Told by the first life, just before its cut, or as a repeat by a later one.
+    assert_eq!(stored(world.outcome(command.message_id).await).position.seq, Seq(1));
     assert_eq!(world.log(room).await.len(), 200);
     for user in others.iter().chain([&owner.user]) {
         notices_are(&world, *user, &[joined(room)]).await;
