@@ -14,6 +14,10 @@ pub(crate) struct Options {
     /// Process of the running server: its memory and CPU are read
     #[arg(long, requires = "url")]
     pub(super) pid: Option<u32>,
+    /// A part of the running server and a process of it, its children included: its CPU per stored message is told apart.
+    /// Again for another process or part: gateway, broker, writer, database, ...
+    #[arg(long = "part", value_name = "NAME=PID", requires = "url", value_parser = parse_part)]
+    pub(super) parts: Vec<(String, u32)>,
     /// Where the data folder is made, and the disk whose sync is measured; removed afterwards
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub(super) data: PathBuf,
@@ -50,6 +54,12 @@ pub(crate) struct Options {
     /// Write everything measured to this file, too
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+}
+
+fn parse_part(text: &str) -> Result<(String, u32), String> {
+    let (name, pid) = text.split_once('=').ok_or("a part is NAME=PID")?;
+    let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
+    Ok((name.to_owned(), pid))
 }
 
 impl Options {

@@ -1,6 +1,6 @@
 //! The table for people, the JSON for programs.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -28,14 +28,17 @@ struct Budget {
     ceiling: bool,
 }
 
-const fn budget(scenario: Scenario) -> Budget {
-    let (title, base, must, stretch, ceiling) = match scenario {
-        Scenario::Idle => ("idle memory per connection", Base::Absolute, 3_500.0, 2_000.0, true),
-        Scenario::Connect => ("connections made ready", Base::Absolute, 6_000.0, 10_000.0, false),
-        Scenario::Room => ("deliveries in one room", Base::Writes, 20.0, 50.0, false),
-        Scenario::Signals => ("1:1 signals", Base::Echoes, 0.7, 1.1, false),
-        Scenario::Stored => ("1:1 stored messages", Base::Echoes, 0.25, 0.45, false),
-        Scenario::Ack => ("ack p99", Base::Sync, 2.0, 1.3, true),
+/// Of one process on the embedded twins, or of separate processes on PostgreSQL, RabbitMQ and Redis.
+const fn budget(scenario: Scenario, apart: bool) -> Budget {
+    let (title, base, must, stretch, ceiling) = match (scenario, apart) {
+        (Scenario::Idle, _) => ("idle memory per connection", Base::Absolute, 3_000.0, 1_500.0, true),
+        (Scenario::Connect, _) => ("connections made ready", Base::Absolute, 7_000.0, 11_000.0, false),
+        (Scenario::Room, _) => ("deliveries in one room", Base::Writes, 20.0, 50.0, false),
+        (Scenario::Signals, _) => ("1:1 signals", Base::Echoes, 0.7, 1.1, false),
+        (Scenario::Stored, false) => ("1:1 stored messages", Base::Echoes, 0.3, 0.5, false),
+        (Scenario::Stored, true) => ("1:1 stored messages", Base::Echoes, 0.17, 0.28, false),
+        (Scenario::Ack, false) => ("ack p99", Base::Sync, 2.0, 1.3, true),
+        (Scenario::Ack, true) => ("ack p99", Base::Sync, 3.0, 2.0, true),
     };
     Budget { title, base, must, stretch, ceiling }
 }
@@ -73,6 +76,10 @@ impl Budget {
     }
 }
 
+/// What one stored message may cost a part, in units of 1/E: of one bare echo. Parts of other names have no budget.
+const PART_BUDGETS: &[(&str, f64, f64)] =
+    &[("gateway", 1.4, 0.9), ("broker", 0.85, 0.35), ("writer", 0.6, 0.3), ("database", 1.3, 0.85)];
+
 #[derive(Serialize)]
 struct Figure {
     scenario: Scenario,
@@ -88,6 +95,9 @@ struct Figure {
     generator_bound: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_cpu: Option<f64>,
+    /// CPU of each part for one message, in units of 1/E.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<String, f64>,
     remark: String,
     detail: Value,
 }
@@ -109,9 +119,10 @@ const fn unit(scenario: Scenario) -> &'static str {
     }
 }
 
-fn figure(scenario: Scenario, found: Found, reference: &Reference) -> Figure {
-    let budget = budget(scenario);
+fn figure(scenario: Scenario, found: Found, reference: &Reference, apart: bool) -> Figure {
+    let budget = budget(scenario, apart);
     let share = budget.base.value(reference).map(|base| found.value / base);
+    let in_echoes = |(name, seconds): (String, f64)| Some((name, seconds * reference.echoes_per_second?));
     Figure {
         scenario,
         title: budget.title,
@@ -124,6 +135,7 @@ fn figure(scenario: Scenario, found: Found, reference: &Reference) -> Figure {
         verdict: share.map_or("no reference", |share| budget.verdict(share)),
         generator_bound: found.generator_bound,
         server_cpu: found.server_cpu,
+        parts: found.parts_cpu.into_iter().filter_map(in_echoes).collect(),
         remark: found.remark,
         detail: found.detail,
     }
@@ -134,7 +146,9 @@ fn figure(scenario: Scenario, found: Found, reference: &Reference) -> Figure {
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn publish(options: &Options, reference: &Reference, found: Vec<(Scenario, Found)>) -> anyhow::Result<()> {
-    let figures: Vec<_> = found.into_iter().map(|(scenario, found)| figure(scenario, found, reference)).collect();
+    let apart = !options.parts.is_empty();
+    let figures: Vec<_> =
+        found.into_iter().map(|(scenario, found)| figure(scenario, found, reference, apart)).collect();
     print(&table(reference, &figures))?;
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -176,8 +190,26 @@ fn table(reference: &Reference, figures: &[Figure]) -> String {
     ));
     for figure in figures {
         text.push_str(&row(figure));
+        text.extend(figure.parts.iter().map(|(name, echoes)| part_row(name, *echoes)));
     }
     text
+}
+
+/// What a message of the figure above costs one part.
+fn part_row(name: &str, echoes: f64) -> String {
+    let budget = PART_BUDGETS.iter().find(|(part, ..)| *part == name).map(|(_, must, stretch)| Budget {
+        title: "",
+        base: Base::Echoes,
+        must: *must,
+        stretch: *stretch,
+        ceiling: true,
+    });
+    let (must, stretch) = budget
+        .as_ref()
+        .map_or_else(Default::default, |budget| (format!("{} /E", budget.must), format!("{} /E", budget.stretch)));
+    let verdict = budget.as_ref().map_or("", |budget| budget.verdict(echoes));
+    let title = format!("  CPU of the {name}");
+    format!("{title:<28} {:>12} {:<10} {echoes:>6.2} /E {must:>9} {stretch:>9}  {verdict}\n", "", "a message")
 }
 
 fn row(figure: &Figure) -> String {
@@ -237,11 +269,11 @@ mod tests {
 
     #[test]
     fn verdicts_follow_the_budget() {
-        let idle = budget(Scenario::Idle);
-        assert_eq!([1_999.0, 3_000.0, 3_501.0].map(|bytes| idle.verdict(bytes)), ["stretch", "must", "missed"]);
-        let signals = budget(Scenario::Signals);
+        let idle = budget(Scenario::Idle, false);
+        assert_eq!([1_499.0, 3_000.0, 3_001.0].map(|bytes| idle.verdict(bytes)), ["stretch", "must", "missed"]);
+        let signals = budget(Scenario::Signals, true);
         assert_eq!([1.2, 0.7, 0.69].map(|share| signals.verdict(share)), ["stretch", "must", "missed"]);
-        assert_eq!(budget(Scenario::Ack).verdict(f64::INFINITY), "missed");
+        assert_eq!(budget(Scenario::Ack, false).verdict(f64::INFINITY), "missed");
     }
 
     #[test]
@@ -251,15 +283,26 @@ mod tests {
             value: 20_000.0,
             generator_bound: true,
             server_cpu: Some(0.99),
+            parts_cpu: [("broker".to_owned(), 0.000_01), ("cache".to_owned(), 0.000_1)].into(),
             remark: "closed loop 21000/s".to_owned(),
             detail: Value::Null,
         };
-        let row = row(&figure(Scenario::Stored, found, &reference));
-        for part in ["20000 per second", "0.40 E", "0.25 E", "0.45 E", "must", "99 %", "generator-bound; closed loop"] {
-            assert!(row.contains(part), "{part} in {row}");
+        let table = table(&reference, &[figure(Scenario::Stored, found, &reference, false)]);
+        for part in ["20000 per second", "0.40 E", "0.3 E", "0.5 E", "must", "99 %", "generator-bound; closed loop"] {
+            assert!(table.contains(part), "{part} in {table}");
         }
-        let unknown =
-            Found { value: 1.0, generator_bound: false, server_cpu: None, remark: String::new(), detail: Value::Null };
-        assert_eq!(figure(Scenario::Room, unknown, &Reference::default()).verdict, "no reference");
+        // 10 microseconds are half an echo of 20.
+        for part in ["CPU of the broker", "0.50 /E   0.85 /E   0.35 /E  must", "CPU of the cache", "5.00 /E"] {
+            assert!(table.contains(part), "{part} in {table}");
+        }
+        let unknown = Found {
+            value: 1.0,
+            generator_bound: false,
+            server_cpu: None,
+            parts_cpu: BTreeMap::new(),
+            remark: String::new(),
+            detail: Value::Null,
+        };
+        assert_eq!(figure(Scenario::Room, unknown, &Reference::default(), false).verdict, "no reference");
     }
 }

@@ -125,7 +125,7 @@ fn accounts(options: &Options, scenarios: &[Scenario], workplace: &Workplace) ->
 /// A server for one scenario. Started from a thread on its core, as a process inherits where it may run.
 fn start(options: &Options, workplace: &Workplace, scenario: Scenario) -> anyhow::Result<Server> {
     if let Some(url) = &options.url {
-        return Server::running(url, options.pid);
+        return Server::running(url, options.pid, &options.parts);
     }
     let binary = match &options.server {
         Some(binary) => binary.clone(),

@@ -1,6 +1,7 @@
 //! The server that is measured: one we started, or one that runs already.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader},
     net::{SocketAddr, ToSocketAddrs},
     path::Path,
@@ -27,16 +28,18 @@ pub(super) type Running = Arc<AtomicU32>;
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pid: Option<u32>,
+    /// Processes of its parts.
+    parts: Vec<(String, u32)>,
     child: Option<(Child, Running)>,
 }
 
 impl Server {
-    /// One that runs already; without `pid` nothing can be said of its memory and CPU.
+    /// One that runs already; without `pid` nothing can be said of its memory, and without that and `parts` of its CPU.
     ///
     /// # Errors
     /// When the address is none.
-    pub(super) fn running(url: &str, pid: Option<u32>) -> anyhow::Result<Self> {
-        Ok(Self { address: address_of(url)?, pid, child: None })
+    pub(super) fn running(url: &str, pid: Option<u32>, parts: &[(String, u32)]) -> anyhow::Result<Self> {
+        Ok(Self { address: address_of(url)?, pid, parts: parts.to_vec(), child: None })
     }
 
     /// Starts `klatch up --no-limits` on a data folder, on the core this thread is pinned to, and waits until it serves.
@@ -58,6 +61,7 @@ impl Server {
         let mut server = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             pid: Some(child.id()),
+            parts: Vec::new(),
             child: Some((child, Arc::clone(running))),
         };
         let mut line = String::new();
@@ -83,9 +87,21 @@ impl Server {
         machine::resident_bytes(pid)
     }
 
-    /// CPU time so far, if its process is known.
-    pub(super) fn cpu_time(&self) -> Option<Duration> {
-        self.pid.map(machine::cpu_time)
+    /// CPU time so far, of all parts if they are known, else of its process if that is.
+    fn cpu_time(&self) -> Option<Duration> {
+        match self.parts.as_slice() {
+            [] => self.pid.map(machine::cpu_time),
+            parts => Some(parts.iter().map(|(_, pid)| machine::family_cpu_time(*pid)).sum()),
+        }
+    }
+
+    /// CPU time so far of each part, by name.
+    fn parts_cpu_time(&self) -> BTreeMap<String, Duration> {
+        let mut times = BTreeMap::new();
+        for (name, pid) in &self.parts {
+            *times.entry(name.clone()).or_default() += machine::family_cpu_time(*pid);
+        }
+        times
     }
 
     fn stop(&mut self) {
@@ -128,18 +144,29 @@ pub(super) struct CpuMeter<'a> {
     server: &'a Server,
     since: Instant,
     before: Option<Duration>,
+    parts_before: BTreeMap<String, Duration>,
 }
 
 impl<'a> CpuMeter<'a> {
     /// From now on.
     pub(super) fn start(server: &'a Server) -> Self {
-        Self { server, since: Instant::now(), before: server.cpu_time() }
+        let (before, parts_before) = (server.cpu_time(), server.parts_cpu_time());
+        Self { server, since: Instant::now(), before, parts_before }
     }
 
     /// Share of one core since the start.
     pub(super) fn share(&self) -> Option<f64> {
         let used = self.server.cpu_time()?.checked_sub(self.before?)?;
         Some(used.as_secs_f64() / self.since.elapsed().as_secs_f64().max(1e-9))
+    }
+
+    /// Seconds of CPU that each part has used since the start. A part whose processes have changed meanwhile is left out.
+    pub(super) fn parts(&self) -> BTreeMap<String, f64> {
+        let used = |(name, now): (String, Duration)| {
+            let used = now.checked_sub(*self.parts_before.get(&name)?)?;
+            Some((name, used.as_secs_f64()))
+        };
+        self.server.parts_cpu_time().into_iter().filter_map(used).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -98,6 +99,7 @@ impl Tally {
             generator_busy: driven.busy,
             generator_late_p99_ms: driven.late_p99_ms,
             server_cpu: None,
+            parts_cpu: BTreeMap::new(),
         }
     }
 }
@@ -118,6 +120,9 @@ pub(super) struct Step {
     pub(super) generator_late_p99_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) server_cpu: Option<f64>,
+    /// Seconds of CPU each part has used for one arrival.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) parts_cpu: BTreeMap<String, f64>,
 }
 
 impl Step {

@@ -6,6 +6,7 @@ mod users;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use klatch_domain::Timestamp;
 use klatch_identity::Keys;
 use klatch_service_kit::Clock;
 use klatch_settings::{DEFAULT_DATA, StoreSettings};
-use klatch_store::sqlite;
+use klatch_store::{Directory, Shards, sqlite};
 
 use super::accounts::Accounts;
 use crate::up::lock::{DataFolder, KEYS_FOLDER};
@@ -75,7 +76,8 @@ pub(super) fn provision(data: &Path, wanted: Wanted) -> anyhow::Result<Accounts>
         let stores = sqlite::open(folder.path(), sqlite::Options { slots, shards, readers })
             .context("cannot open the data folder")?;
         let now = Timestamp::from_millis(Clock::system().millis());
-        let made = make(&stores, &keys, wanted, now).await;
+        let directory: Arc<dyn Directory> = Arc::clone(&stores.directory) as _;
+        let made = make(&Destination { directory, shards: stores.shards.clone() }, &keys, wanted, now).await;
         stores.close().await;
         made
     })
@@ -93,7 +95,13 @@ fn check(wanted: Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn make(stores: &sqlite::SqliteStores, keys: &Keys, wanted: Wanted, now: Timestamp) -> anyhow::Result<Accounts> {
+/// Where it is written to: the stores of either twin.
+struct Destination {
+    directory: Arc<dyn Directory>,
+    shards: Shards,
+}
+
+async fn make(stores: &Destination, keys: &Keys, wanted: Wanted, now: Timestamp) -> anyhow::Result<Accounts> {
     let members = users::make(stores, wanted.users, now).await?;
     let direct_rooms = rooms::make_direct(stores, &members, wanted.direct_rooms, now).await?;
     let groups = rooms::make_group(stores, &members[..wanted.group], now).await?;

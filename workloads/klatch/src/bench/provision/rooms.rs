@@ -10,13 +10,12 @@ use klatch_domain::{
     Sender, Seq, ShardId, Timestamp, Visibility,
 };
 use klatch_store::{
-    directory::{MemberProjection, RoomProjection, RoomProjections},
+    directory::{MemberProjection, RoomProjection},
     shard::{Effect, Write},
-    sqlite::SqliteStores,
 };
 use serde::Serialize;
 
-use super::{UNDER_WAY, users::Provisioned};
+use super::{Destination, UNDER_WAY, users::Provisioned};
 use crate::bench::accounts::Group;
 
 /// Rooms of one call of a store.
@@ -24,7 +23,7 @@ const ROOMS_A_CALL: usize = 250;
 
 /// Makes this many direct rooms, as far as they go between users who have none yet.
 pub(super) async fn make_direct(
-    stores: &SqliteStores,
+    stores: &Destination,
     members: &[Provisioned],
     count: usize,
     now: Timestamp,
@@ -46,7 +45,7 @@ pub(super) async fn make_direct(
 
 /// Makes a group of all of these; of nobody, none.
 pub(super) async fn make_group(
-    stores: &SqliteStores,
+    stores: &Destination,
     members: &[Provisioned],
     now: Timestamp,
 ) -> anyhow::Result<Vec<Group>> {
@@ -153,7 +152,7 @@ fn entry(seq: u64, sender: Sender, draft: Draft, at: Timestamp) -> Entry {
 }
 
 /// Writes the logs, then the projections that follow from them.
-async fn store(stores: &SqliteStores, plans: Vec<Plan>) -> anyhow::Result<()> {
+async fn store(stores: &Destination, plans: Vec<Plan>) -> anyhow::Result<()> {
     let (mut rooms, mut members, mut writes) = (Vec::new(), Vec::new(), HashMap::<ShardId, Vec<Vec<Write>>>::new());
     for plan in plans {
         writes.entry(stores.shards.map().shard_of(plan.room.id)).or_default().push(plan.writes);

@@ -30,6 +30,7 @@ pub(crate) async fn measure(stage: Stage<'_>) -> anyhow::Result<Found> {
         value: if complete { step.latency.p99_ms } else { f64::INFINITY },
         generator_bound: step.is_generator_bound(),
         server_cpu: step.server_cpu,
+        parts_cpu: step.parts_cpu.clone(),
         remark: format!(
             "p50 {:.2} ms, max {:.1} ms; delivery p99 {:.2} ms; {} of {} stored",
             step.latency.p50_ms, step.latency.max_ms, delivery.p99_ms, step.arrived, step.expected

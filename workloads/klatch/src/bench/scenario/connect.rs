@@ -1,6 +1,6 @@
 //! Authenticated connections made ready per second: TCP, upgrade, `hello` with a token of its own, `welcome`.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde_json::json;
 
@@ -29,6 +29,7 @@ pub(crate) async fn measure(stage: Stage<'_>) -> anyhow::Result<Found> {
         value: rest.len() as f64 / seconds,
         generator_bound: generator_busy > crate::bench::generator::GENERATOR_BOUND,
         server_cpu,
+        parts_cpu: BTreeMap::new(),
         remark: format!("{} connections in {seconds:.2} s", rest.len()),
         detail: json!({"connections": rest.len(), "seconds": seconds, "generator_busy": generator_busy}),
     })

@@ -1,6 +1,6 @@
 //! Memory of an idle connection: how much the server's resident memory grows while users connect and stay.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::ensure;
 use serde_json::json;
@@ -37,6 +37,7 @@ pub(crate) async fn measure(stage: Stage<'_>) -> anyhow::Result<Found> {
         value: growth as f64 / rest.len() as f64,
         generator_bound: false,
         server_cpu: None,
+        parts_cpu: BTreeMap::new(),
         remark: format!("resident memory {:.1} -> {:.1} MB", resident[0] as f64 / 1e6, resident[1] as f64 / 1e6),
         detail: json!({"connections": users.len(), "baseline": BASELINE, "resident_bytes": resident}),
     })

@@ -9,6 +9,8 @@ mod sender;
 pub(super) mod signals;
 pub(super) mod stored;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{accounts::Accounts, options::Options, server::Server, step::Step};
@@ -30,6 +32,8 @@ pub(super) struct Found {
     pub(super) generator_bound: bool,
     /// Share of a core the server used meanwhile.
     pub(super) server_cpu: Option<f64>,
+    /// Seconds of CPU each part used for one arrival at the rate found.
+    pub(super) parts_cpu: BTreeMap<String, f64>,
     /// For people, one line.
     pub(super) remark: String,
     /// Everything, for programs.
@@ -46,6 +50,7 @@ fn of_search(best: Option<&Step>, steps: &[Step], remark: String, mut detail: Va
         generator_bound: decisive.is_some_and(Step::is_generator_bound)
             || steps.iter().any(|step| best.is_none_or(|best| step.rate > best.rate) && step.is_generator_bound()),
         server_cpu: decisive.and_then(|step| step.server_cpu),
+        parts_cpu: decisive.map(|step| step.parts_cpu.clone()).unwrap_or_default(),
         remark,
         detail,
     })

@@ -72,6 +72,9 @@ pub(super) async fn open_loop(stage: Stage<'_>, writing: &Writing, rate: f64, se
     generator.settle(SETTLE, || arrived() && writing.is_settled(), progress).await;
     let mut step = tally.step(rate, seconds, driven, 1, generator.lost().0 - lost_before);
     step.server_cpu = server_cpu;
+    // The last ones settle after the step's time; what that costs belongs to them as well.
+    let arrived = step.arrived.max(1) as f64;
+    step.parts_cpu = server.parts().into_iter().map(|(name, seconds)| (name, seconds / arrived)).collect();
     Ok(step)
 }
 

@@ -45,7 +45,7 @@ fn accounts() -> Accounts {
 fn with_toy<T>(faults: Faults, arguments: &[&str], test: impl AsyncFnOnce(Stage<'_>) -> T) -> T {
     let accounts = accounts();
     let toy = Toy::start(&accounts, faults);
-    let server = Server::running(&format!("http://{}", toy.address()), Some(std::process::id())).unwrap();
+    let server = Server::running(&format!("http://{}", toy.address()), Some(std::process::id()), &[]).unwrap();
     let options = options(arguments);
     let stage = Stage { server: &server, accounts: &accounts, options: &options };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
