@@ -7,7 +7,7 @@ use std::sync::{
 
 use klatch_bus::{Bus, Queries};
 use klatch_domain::{Incarnation, Timestamp};
-use klatch_identity::Keys;
+use klatch_identity::Verify;
 use klatch_service_kit::Clock;
 use klatch_settings::GatewaySettings;
 use tokio::sync::mpsc;
@@ -60,7 +60,7 @@ pub(crate) struct Core {
     pub(crate) settings: GatewaySettings,
     pub(crate) bus: Bus,
     pub(crate) queries: Arc<dyn Queries>,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<dyn Verify>,
     pub(crate) clock: Clock,
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) paces: Paces,
