@@ -22,3 +22,4 @@ pub mod person;
 pub mod scripted_server;
 pub mod shapes;
 pub mod simulation;
+pub mod trace_collector;

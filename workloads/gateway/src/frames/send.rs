@@ -6,6 +6,7 @@ use klatch_domain::{
     Action, Code, Command, MessageId, Refusal, ReplyAddress, RoomId, check_draft, limits::CONTENT_BYTES,
 };
 use klatch_protocol::{Busy, Refused, Send, ServerFrame};
+use klatch_service_kit::trace;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Level;
@@ -72,7 +73,11 @@ impl Client {
         let core = &self.core;
         let Some(identity) = self.identity() else { return Ok(()) };
         let (room, message_id) = (send.room, send.message_id);
-        let trace = trace_of(&mut send);
+        let traced = trace::begin("send", send.traceparent.as_deref());
+        let trace = match &traced {
+            Some(traced) => Some(traced.parent().into()),
+            None => trace_of(&mut send),
+        };
         let draft = send.into_draft();
         check_draft(&draft)?;
         // Asked again: an earlier send may have failed since it was asked first.
@@ -89,7 +94,7 @@ impl Client {
             trace,
         };
         core.ingest
-            .submit(command)
+            .submit(command, traced)
             .map_err(|_| busy("the server has more messages than it can pass on just now", RETRY_AFTER_MS))
     }
 
