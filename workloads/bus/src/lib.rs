@@ -1,22 +1,28 @@
 //! How workloads talk to each other: **commands** to message-service, **events** from it, lossy **signals** between
-//! gateways, **watermarks**, **presence**, and **queries** that gateways ask.
+//! gateways, **watermarks**, **presence**, **rate limits**, and **queries** that gateways ask.
 //!
-//! One trait each; [`in_process`] is the embedded twin (RabbitMQ and Redis follow). A twin passes the conformance suite in
-//! `tests/`. Every queue behind a trait is bounded and counts what it drops.
+//! One trait each; [`in_process`] is the embedded twin, [`redis`] that of what may be lost at any moment, and [`http`]
+//! carries the queries. A twin passes the conformance suite in `tests/`. Every queue behind a trait is bounded and counts what it drops.
 
+pub mod http;
 pub mod in_process;
+pub mod redis;
 
 mod commands;
 mod events;
 mod presence;
 mod queries;
+mod rate_limits;
+mod signal_queue;
 mod signals;
+mod size;
 mod watermarks;
 
 pub use commands::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
 pub use events::{EventPublisher, EventReceiver, Events, Received, Target};
 pub use presence::{GatewaysOf, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};
+pub use rate_limits::{Limited, Rate, RateLimits, RatesUnknown, Take};
 pub use signals::{PresenceStatus, Signal, SignalReceiver, Signals};
 pub use watermarks::{WatermarkConsumer, WatermarkMove, Watermarks};
 
@@ -35,4 +41,6 @@ pub struct Bus {
     pub watermarks: Arc<dyn Watermarks>,
     /// Who is connected where.
     pub presence: Arc<dyn Presence>,
+    /// Over all processes.
+    pub rate_limits: Arc<dyn RateLimits>,
 }

@@ -13,9 +13,8 @@ use tokio::sync::Notify;
 use super::{
     Options,
     metrics::{BusMetrics, QueueMetrics, counter, gauge},
-    size,
 };
-use crate::{EventPublisher, EventReceiver, Events, Received, Target};
+use crate::{EventPublisher, EventReceiver, Events, Received, Target, size};
 
 /// Events handed out at once, unless one publish carried more: a receiver comes back to its other work in about a
 /// millisecond.

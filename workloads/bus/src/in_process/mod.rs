@@ -8,8 +8,8 @@ mod events;
 mod metrics;
 mod options;
 mod presence;
+mod rate_limits;
 mod signals;
-mod size;
 mod watermarks;
 
 use std::sync::Arc;
@@ -42,5 +42,6 @@ pub fn bus(options: Options, registry: &prometheus::Registry) -> Result<Bus, pro
         signals: Arc::new(signals::InProcessSignals::new(&options, &metrics)?),
         watermarks: Arc::new(watermarks::InProcessWatermarks::new(&options, &metrics)?),
         presence: Arc::new(presence::InProcessPresence::new(&options, &metrics)),
+        rate_limits: Arc::new(rate_limits::InProcessRateLimits::new(&options)),
     })
 }

@@ -6,11 +6,11 @@ use klatch_domain::{Action, Appended, Audience, Command, Draft, Entry, Event, Me
 
 use crate::Signal;
 
-pub(super) fn of_commands(commands: &[Command]) -> usize {
+pub(crate) fn of_commands(commands: &[Command]) -> usize {
     commands.iter().map(of_command).sum()
 }
 
-pub(super) fn of_events(events: &[Event]) -> usize {
+pub(crate) fn of_events(events: &[Event]) -> usize {
     events.iter().map(of_event).sum()
 }
 
@@ -61,7 +61,7 @@ fn of_audience(audience: &Audience) -> usize {
     }
 }
 
-pub(super) fn of_signal(signal: &Signal) -> usize {
+pub(crate) fn of_signal(signal: &Signal) -> usize {
     let variable = match signal {
         Signal::Room { kind, payload, .. } => kind.len() + payload.as_ref().map_or(0, |content| content.as_str().len()),
         Signal::Presence { .. } => 0,
