@@ -29,6 +29,7 @@ mod flow_message_service;
 mod flow_notifications;
 mod flow_people;
 mod flow_protocol;
+mod flow_queries_http;
 mod flow_simulation;
 mod flow_store;
 mod flow_strangers;

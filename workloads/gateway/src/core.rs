@@ -24,6 +24,7 @@ use crate::{
     registry::Registry,
     revocation::Revoked,
     rooms::Rooms,
+    shared_limits::SharedSends,
     signals::Outgoing,
     watermarks::Reports,
 };
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) busy: BusySlots,
     pub(crate) reports: Reports,
     pub(crate) outgoing: Outgoing,
+    pub(crate) shared_sends: SharedSends,
     pub(crate) registrar: Registrar,
     pub(crate) presence: PresenceWatchers,
     pub(crate) revoked: Revoked,

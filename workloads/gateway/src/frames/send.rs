@@ -57,9 +57,16 @@ impl Client {
         if !limits.enabled {
             return Ok(());
         }
-        if let Err(wait) = core.paces.sends.check(&identity.user.sends, core.instruments.timer.micros()) {
-            let wait_ms = wait.div_ceil(1_000);
-            return Err(Refusal::retryable(Code::RateLimited, "too many sends", wait_ms));
+        let too_many = |wait: u64| Refusal::retryable(Code::RateLimited, "too many sends", wait.div_ceil(1_000));
+        let now = core.instruments.timer.micros();
+        // What was sent by other gateways.
+        let held = identity.user.held_until.load(Ordering::Relaxed).saturating_sub(now);
+        if held > 0 {
+            return Err(too_many(held));
+        }
+        core.paces.sends.check(&identity.user.sends, now).map_err(too_many)?;
+        if core.registrar.has_others() {
+            core.shared_sends.sent(&identity.user);
         }
         if identity.user.in_flight.load(Ordering::Relaxed) >= limits.in_flight
             && !self.connection.is_in_flight(room, message_id)
