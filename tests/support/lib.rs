@@ -20,5 +20,6 @@ pub mod gateway_world;
 pub mod klatch_process;
 pub mod person;
 pub mod scripted_server;
+pub mod services;
 pub mod shapes;
 pub mod simulation;
