@@ -20,5 +20,7 @@ pub mod gateway_world;
 pub mod klatch_process;
 pub mod person;
 pub mod scripted_server;
+pub mod services;
 pub mod shapes;
 pub mod simulation;
+pub mod trace_collector;

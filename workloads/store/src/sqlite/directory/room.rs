@@ -1,7 +1,7 @@
 //! Rooms and members as lists and searches need them.
 
 use async_trait::async_trait;
-use klatch_domain::{Command, Notify, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
+use klatch_domain::{Command, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -12,12 +12,13 @@ use super::{
     },
     SqliteDirectory,
     owed::{self, OwingError},
-    prefix::{end_of, fold},
     projection::{project_member, project_room},
 };
 use crate::{
-    StoreError,
+    MemberToNotify, Notifiable, StoreError,
     directory::{MemberProjection, RoomOfUser, RoomProjection, RoomProjections},
+    prefix::{end_of, fold},
+    stored::{notify, notify_number},
 };
 
 const READ: &str = "read rooms";
@@ -89,21 +90,13 @@ fn member(row: &Row<'_>) -> Result<MemberProjection, StoreError> {
     })
 }
 
-/// Numbers on disk; they never change.
-fn notify_number(notify: Notify) -> i64 {
-    match notify {
-        Notify::All => 0,
-        Notify::Mentions => 1,
-        Notify::None => 2,
-    }
-}
-
-fn notify(number: i64) -> Notify {
-    match number {
-        1 => Notify::Mentions,
-        2 => Notify::None,
-        _ => Notify::All,
-    }
+fn member_to_notify(row: &Row<'_>) -> Result<MemberToNotify, StoreError> {
+    Ok(MemberToNotify {
+        user: user(row, 0).step(READ)?,
+        notify: notify(row.get(1).step(READ)?),
+        do_not_disturb_until: sql::maybe_time(row, 2).step(READ)?,
+        disabled: row.get(3).step(READ)?,
+    })
 }
 
 fn public_rooms(
@@ -238,5 +231,29 @@ impl RoomProjections for SqliteDirectory {
         })
         .await
         .map_err(StoreError::from)
+    }
+}
+
+#[async_trait]
+impl Notifiable for SqliteDirectory {
+    async fn members_to_notify(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberToNotify>, StoreError> {
+        self.read("read members to notify", move |connection| {
+            // Every id is above the empty one.
+            let after: &[u8] = after.as_ref().map_or(&[], |after| after.as_bytes());
+            collect(
+                connection,
+                "SELECT m.user, m.notify, u.do_not_disturb_until, u.disabled \
+                 FROM room_members m JOIN users u ON u.user_id = m.user \
+                 WHERE m.room = ?1 AND m.user > ?2 AND m.role IS NOT NULL ORDER BY m.user LIMIT ?3",
+                params![room.as_bytes(), after, signed(limit as u64)],
+                member_to_notify,
+            )
+        })
+        .await
     }
 }

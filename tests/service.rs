@@ -1,0 +1,7 @@
+//! Behaviour on the real parts: PostgreSQL, RabbitMQ, Redis. They are started here, or named by the environment.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
+
+mod service_bus_redis;
+mod service_store;
