@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     After,
     /// The caller's code panics.
     Panic,
+    /// No answer comes.
+    Silence,
 }
 
 /// A directory in front of the real one.
@@ -57,6 +59,9 @@ macro_rules! delegate {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$ok, $error> {
                 let fault = self.take(stringify!($name));
                 assert!(fault != Some(Fault::Panic), "told to panic");
+                if fault == Some(Fault::Silence) {
+                    std::future::pending::<()>().await;
+                }
                 if fault == Some(Fault::Before) {
                     return Err(lost(stringify!($name)).into());
                 }
