@@ -18,8 +18,9 @@ use klatch_client_sdk::{
 use klatch_domain::{Ordinal, Position, RoomId, Timestamp};
 use klatch_protocol::{ClientFrame, Reconnect, Resumed, ServerFrame, StoredFrame};
 use klatch_tests::{
+    encrypted_front::AUTHORITY,
     person::PATIENCE,
-    scripted_server::{AUTHORITY, Peer, ScriptedServer},
+    scripted_server::{Peer, ScriptedServer},
 };
 use parking_lot::Mutex;
 use tokio::time::timeout;

@@ -11,6 +11,7 @@ use std::{
 
 use klatch_client_sdk::{Client, Credentials, Options, Session, SharedSession};
 use klatch_tests::{
+    encrypted_front::{AUTHORITY, EncryptedFront},
     klatch_process::{Start, Up, binary, failed, owner, run, succeeded},
     person::PATIENCE,
 };
@@ -421,6 +422,39 @@ fn the_doctor_says_what_is_wrong() {
     let output = owner(&nothing, &["doctor", "--json"], "");
     assert_eq!(state(&findings(&output), "data_folder"), "ok", "one that is not there yet is made by up");
     assert!(!nothing.exists(), "the doctor changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_believes_the_authority_that_the_environment_names() {
+    let up = Start::default().ready();
+    let front = EncryptedFront::before(&up.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    fs::write(&authority, AUTHORITY).unwrap();
+    let states = |ca_file: &str| -> Vec<(String, String)> {
+        let mut doctor = Command::new(binary());
+        doctor
+            .args(["doctor", "--json", "--server", &front.url, "--data"])
+            .arg(&up.data)
+            .env("KLATCH_CA_FILE", ca_file);
+        let output = tokio::task::block_in_place(|| run(&mut doctor, ""));
+        let words = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let findings = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        findings.map(|finding| (words(&finding, "check"), words(&finding, "state"))).collect()
+    };
+    let state = |states: &[(String, String)], check: &str| {
+        states.iter().find(|(name, _)| name == check).map(|(_, state)| state.clone())
+    };
+
+    let believed = states(authority.to_str().unwrap());
+    for check in ["server", "ready", "websocket"] {
+        assert_eq!(state(&believed, check).as_deref(), Some("ok"), "{believed:?}");
+    }
+    let unknown = states("");
+    assert_eq!(state(&unknown, "server").as_deref(), Some("fail"), "{unknown:?}");
+    let missing = states("/nonexistent/authority.pem");
+    assert_eq!(state(&missing, "authorities").as_deref(), Some("fail"), "{missing:?}");
 }
 
 #[test]

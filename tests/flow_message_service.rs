@@ -11,6 +11,8 @@ mod faulty_directory;
 mod follow_ups;
 #[path = "flow_message_service/gateways.rs"]
 mod gateways;
+#[path = "flow_message_service/half_done.rs"]
+mod half_done;
 #[path = "flow_message_service/lives.rs"]
 mod lives;
 #[path = "flow_message_service/members.rs"]

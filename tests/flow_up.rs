@@ -119,6 +119,32 @@ async fn metrics_are_for_this_machine_or_for_the_admin_listener() {
 }
 
 #[tokio::test]
+async fn no_browser_guesses_what_anything_here_is() {
+    let up = Start::default().ready();
+    for (method, path, expected) in [
+        ("GET", "/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/v1/openapi.json", 200),
+        ("GET", "/v1/users/me", 401),
+        ("GET", "/nothing", 404),
+        ("GET", "/v1/connect", 426),
+        ("POST", "/v1/connect", 405),
+    ] {
+        let url = format!("{}{path}", up.url);
+        let answer = reqwest::Client::new().request(method.parse().unwrap(), url).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), expected, "{method} {path}");
+        let sniffing = answer.headers().get("x-content-type-options").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(sniffing.as_deref(), Some("nosniff"), "{method} {path}");
+        if expected >= 400 {
+            let problem: Value = answer.json().await.unwrap();
+            assert_eq!(problem["status"], expected, "{method} {path}: a problem document");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_owner_makes_and_keeps_users_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.yaml");

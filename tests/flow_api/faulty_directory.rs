@@ -13,6 +13,7 @@ use klatch_store::{
     owed::{Owed, OwedCommands},
 };
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// How a call fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,22 +24,47 @@ pub(crate) enum Fault {
     After,
     /// The caller's code panics.
     Panic,
+    /// No answer comes.
+    Silence,
 }
 
 /// A directory in front of the real one.
 pub(crate) struct FaultyDirectory {
     inner: Arc<dyn Directory>,
     faults: Mutex<HashMap<&'static str, Vec<Fault>>>,
+    gates: Mutex<HashMap<&'static str, Arc<Gate>>>,
+}
+
+/// Where one call waits until it may go on.
+#[derive(Default)]
+pub(crate) struct Gate {
+    pub(crate) reached: Notify,
+    pub(crate) open: Notify,
 }
 
 impl FaultyDirectory {
     pub(crate) fn new(inner: Arc<dyn Directory>) -> Self {
-        Self { inner, faults: Mutex::default() }
+        Self { inner, faults: Mutex::default(), gates: Mutex::default() }
     }
 
     /// The next call of this method fails.
     pub(crate) fn fail(&self, method: &'static str, fault: Fault) {
         self.faults.lock().entry(method).or_default().push(fault);
+    }
+
+    /// The next call of this method waits.
+    pub(crate) fn hold(&self, method: &'static str) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.gates.lock().insert(method, Arc::clone(&gate));
+        gate
+    }
+
+    async fn pass(&self, method: &'static str) {
+        let gate = self.gates.lock().remove(method);
+        if let Some(gate) = gate {
+            gate.reached.notify_one();
+            gate.open.notified().await;
+        }
     }
 
     fn take(&self, method: &'static str) -> Option<Fault> {
@@ -55,8 +81,12 @@ macro_rules! delegate {
         #[async_trait]
         impl $trait for FaultyDirectory {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$ok, $error> {
+                self.pass(stringify!($name)).await;
                 let fault = self.take(stringify!($name));
                 assert!(fault != Some(Fault::Panic), "told to panic");
+                if fault == Some(Fault::Silence) {
+                    std::future::pending::<()>().await;
+                }
                 if fault == Some(Fault::Before) {
                     return Err(lost(stringify!($name)).into());
                 }

@@ -107,6 +107,29 @@ async fn an_unconfirmed_publish_is_repeated_and_stored_once() {
 }
 
 #[tokio::test]
+async fn news_that_a_full_queue_refused_come_later() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let error = PublishError::Full { retry_after_ms: 10 };
+    // One for each inbox.
+    let troubled = Troubled {
+        inner: Arc::clone(&world.bus.commands),
+        fail: AtomicUsize::new(2),
+        error,
+        takes_all_the_same: false,
+    };
+    let api = api_with(&world, troubled).await;
+    let path = format!("/v1/friends/{}", bob.user);
+    Call::new(api.router(), "PUT", path).token(&ada.token).send().await.is(200, "the change is made");
+    for (person, status) in [(&ada, "requested"), (&bob, "incoming")] {
+        let told = world.inbox_of(person, 1).await;
+        assert_eq!((told.len(), &told[0].1["status"]), (1, &json!(status)));
+    }
+    api.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_broker_that_never_confirms_is_busy() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);

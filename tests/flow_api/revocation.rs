@@ -113,6 +113,24 @@ async fn a_new_password_ends_all_other_sessions() {
 }
 
 #[tokio::test]
+async fn who_signs_in_with_the_old_password_while_it_is_changed_is_ended_too() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let gate = world.directory.hold("set_password");
+    let body = json!({"old": PASSWORD, "new": "a whole new one"});
+    let change = tokio::spawn(world.call("PUT", "/v1/users/me/password").token(&ada.token).json(&body).send());
+    gate.reached.notified().await;
+    // Checked before the change, made after its first look at the sessions.
+    let (thief, _) = world.device(ada.user).await;
+    world.get(&thief, "/v1/users/me").await;
+    gate.open.notify_one();
+    change.await.unwrap().is(204, "change");
+    world.ask(&thief, "GET", "/v1/users/me", Value::Null).await.fails("session_revoked");
+    world.get(&ada, "/v1/users/me").await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_deleted_user_leaves_groups_and_an_owner_behind() {
     let world = World::new().await;
     let (ada, bob, eve) = (world.person("ada").await, world.person("bob").await, world.person("eve").await);

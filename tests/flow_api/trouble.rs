@@ -192,6 +192,24 @@ async fn a_panic_costs_one_call_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_caller_who_hangs_up_is_no_longer_counted_as_under_way() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let under_way = || {
+        let families = world.registry.gather();
+        let family = families.iter().find(|family| family.name() == "klatch_http_requests_in_flight").unwrap();
+        family.get_metric()[0].get_gauge().get_value()
+    };
+    world.directory.fail("users", Fault::Silence);
+    let call = tokio::spawn(world.call("GET", "/v1/users/me").token(&ada.token).send());
+    until("the call is under way", async || under_way() == 1.0).await;
+    call.abort();
+    assert!(call.await.is_err());
+    assert_eq!(under_way(), 0.0);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn busy_slots_are_refused_with_their_wait_until_they_are_free() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);

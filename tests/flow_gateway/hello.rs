@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use klatch_domain::{Code, Event, RoomId, limits};
+use klatch_identity::LONGEST_TOKEN;
 use klatch_protocol::{ClientFrame, Ping, Refresh, Resumed, ServerFrame};
 use klatch_tests::{
     gateway_client::{Client, hello, send},
@@ -129,6 +130,19 @@ async fn what_was_revoked_before_the_gateway_started_is_known() {
     let gateway = world.gateway().await;
     let mut client = Client::connect(&gateway).await;
     client.say(&hello(&world.token(device))).await;
+    assert_eq!(client.closed().await, 4503);
+}
+
+#[tokio::test]
+async fn a_revocation_is_known_for_as_long_as_any_token_of_its_session_may_live() {
+    let world = World::new().await;
+    let device = Device::new();
+    let token = world.keys.issue_for(device.user, device.session, world.now(), LONGEST_TOKEN).unwrap();
+    world.queries.revoke(device.session, device.user, world.now());
+    world.pass(LONGEST_TOKEN - Duration::from_secs(60));
+    let gateway = world.gateway().await;
+    let mut client = Client::connect(&gateway).await;
+    client.say(&hello(&token)).await;
     assert_eq!(client.closed().await, 4503);
 }
 

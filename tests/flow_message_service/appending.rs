@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use klatch_domain::{Action, Audience, Code, Content, Draft, Kind, Outcome, Role, RoomId, Seq, Timestamp};
+use klatch_domain::{
+    Action, Audience, Code, Command, Content, Draft, Kind, Outcome, Refusal, Role, RoomId, Seq, Timestamp,
+};
 
 use super::world::{World, change, people, person, refused, stored, text_of};
 
@@ -97,6 +99,26 @@ async fn another_message_under_a_known_id_is_a_conflict_and_changes_nothing() {
         assert_eq!((refusal.code, refusal.retryable), (Code::MessageIdConflict, false));
     }
     assert_eq!(world.texts(room).await, ["mine"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_in_a_room_learns_nothing_from_an_id_that_is_stored_in_it() {
+    let mut world = World::new().await;
+    let [ada, bob, eve] = people();
+    let room = world.group(&[ada, bob]).await;
+    let secret = world.text(ada, room, "secret");
+    // In the batch that stores it, and afterwards.
+    let mut guess = world.text(eve, room, "secret");
+    guess.message_id = secret.message_id;
+    world.publish(vec![secret.clone(), guess.clone()]).await;
+    stored(world.outcome(secret.message_id).await);
+    let room_not_found = Refusal::room_not_found();
+    assert_eq!(refused(world.outcome(guess.message_id).await), room_not_found);
+    assert_eq!(world.refusal(guess.clone()).await, room_not_found);
+    // One who was removed knows the ids of what was said; the room is none of their business any more.
+    world.remove(ada, room, bob).await;
+    assert_eq!(world.refusal(Command { sender: bob, ..guess }).await, room_not_found);
+    assert_eq!(world.texts(room).await, ["secret"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

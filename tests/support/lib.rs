@@ -12,6 +12,7 @@ pub mod conformance_store_model;
 pub mod conformance_store_owed;
 pub mod conformance_store_projections;
 pub mod conformance_store_shard;
+pub mod encrypted_front;
 pub mod frames;
 pub mod fuzz;
 pub mod gateway_client;

@@ -31,14 +31,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
-    server::TlsStream,
-};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -48,10 +41,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::person::PATIENCE;
-
-/// The authority that vouches for the encrypted server.
-pub const AUTHORITY: &[u8] = include_bytes!("../samples/tls/authority.pem");
+use crate::{encrypted_front::acceptor, person::PATIENCE};
 
 /// One trade of a refresh token, as the server met it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,14 +119,11 @@ impl ScriptedServer {
         Self::serve(format!("http://{address}"), listener)
     }
 
-    /// Starts one whose certificate [`AUTHORITY`] vouches for.
+    /// Starts one whose certificate [`AUTHORITY`](crate::encrypted_front::AUTHORITY) vouches for.
     pub async fn start_encrypted() -> Self {
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("../samples/tls/server.pem")).expect("PEM");
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../samples/tls/server.key.pem")).expect("PEM");
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let acceptor = TlsAcceptor::from(Arc::new(config.expect("a certificate and its key")));
+        let acceptor = acceptor();
         Self::serve(format!("https://localhost:{port}"), Encrypted { listener, acceptor })
     }
 

@@ -14,6 +14,7 @@ use axum::{
 };
 use http::{HeaderValue, header};
 use klatch_domain::Code;
+use prometheus::IntGauge;
 use tracing::Instrument;
 
 use crate::{
@@ -33,13 +34,30 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request, 
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("call", %method, route, trace_id = &*trace.id);
-    shared.metrics.in_flight.inc();
-    let ran = run(&shared, request, next, trace.clone()).instrument(span.clone()).await;
-    shared.metrics.in_flight.dec();
+    let ran = {
+        let _counted = InFlight::begin(&shared.metrics.in_flight);
+        run(&shared, request, next, trace.clone()).instrument(span.clone()).await
+    };
     let mut response = ran.unwrap_or_else(Failure::into_response);
     span.in_scope(|| finish(&mut response, &trace));
     shared.metrics.answered(&route, &method, response.status(), began.elapsed().as_secs_f64());
     response
+}
+
+/// One call under way, until it is answered or its caller hangs up.
+struct InFlight(IntGauge);
+
+impl InFlight {
+    fn begin(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 async fn run(shared: &Arc<Shared>, mut request: Request, next: Next, trace: Trace) -> Result<Response, Failure> {

@@ -133,6 +133,12 @@ fn upgrade_required(detail: &str) -> Response {
     response
 }
 
+/// The path takes `GET` alone; the router adds `Allow`.
+pub(crate) async fn method_not_allowed() -> Response {
+    let detail = "this path does not take this method; Allow names those it takes";
+    problem(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "Method not allowed", detail)
+}
+
 fn unavailable(detail: &str) -> Response {
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, Code::Busy, "Busy", detail);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

@@ -102,7 +102,10 @@ impl Gateway {
 
     /// Serves `GET /v1/connect`.
     pub fn router(&self) -> Router {
-        Router::new().route("/v1/connect", get(accept::connect)).with_state(Arc::clone(&self.core))
+        Router::new()
+            .route("/v1/connect", get(accept::connect))
+            .method_not_allowed_fallback(accept::method_not_allowed)
+            .with_state(Arc::clone(&self.core))
     }
 
     /// Whether it takes connections.

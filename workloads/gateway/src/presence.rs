@@ -7,4 +7,4 @@ mod registrar;
 mod watchers;
 
 pub(crate) use registrar::{Registrar, renew, run_lease, run_registrar};
-pub(crate) use watchers::{PresenceWatchers, answer_watch, verify_watch};
+pub(crate) use watchers::{PresenceWatchers, answer_watch, ask, verify_watch};

@@ -10,7 +10,8 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use klatch_domain::{SessionId, UserId, limits::ACCESS_TOKEN_LIFETIME};
+use klatch_domain::{SessionId, UserId};
+use klatch_identity::LONGEST_TOKEN;
 use klatch_protocol::close;
 use parking_lot::Mutex;
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ use crate::core::Core;
 const RELOAD: Duration = Duration::from_secs(60);
 /// After a failed question.
 const RELOAD_AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// How much longer than a token lives a revocation is remembered: clocks differ.
+/// How much longer than any token lives a revocation is remembered: clocks differ.
 const SLACK: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -43,7 +44,7 @@ impl Revoked {
     }
 
     fn add(&self, session: SessionId, now_ms: u64) {
-        let forgotten = now_ms + (ACCESS_TOKEN_LIFETIME + SLACK).as_millis() as u64;
+        let forgotten = now_ms + (LONGEST_TOKEN + SLACK).as_millis() as u64;
         self.sessions.lock().entry(session).or_insert(forgotten);
     }
 
@@ -63,9 +64,9 @@ pub(crate) fn revoke(core: &Core, session: SessionId, user: UserId) {
     }
 }
 
-/// Asks for what ended while a token lives. Answers whether that worked.
+/// Asks for what ended while any token lives. Answers whether that worked.
 pub(crate) async fn reload(core: &Core) -> bool {
-    let since = core.now().minus(ACCESS_TOKEN_LIFETIME + SLACK);
+    let since = core.now().minus(LONGEST_TOKEN + SLACK);
     match core.queries.revoked_since(since).await {
         Ok(revoked) => {
             core.revoked.purge(core.instruments.timer.millis());

@@ -21,8 +21,9 @@ use crate::{
     token::{self, Principal, TokenError},
 };
 
-/// The longest a token may be issued for: `klatch bench` uses tokens of an hour.
-const LONGEST_TOKEN: Duration = Duration::from_secs(3600);
+/// The longest an access token may live: `klatch bench` uses tokens of an hour. Whoever remembers ended sessions does so
+/// for longer than this.
+pub const LONGEST_TOKEN: Duration = Duration::from_secs(3600);
 
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ mod sealed;
 mod secret;
 mod token;
 
-pub use keys::{KeyError, Keys};
+pub use keys::{KeyError, Keys, LONGEST_TOKEN};
 pub use password::{PasswordError, Passwords};
 pub use password_rule::{PASSWORD_BYTES, PASSWORD_CHARS, check_password};
 pub use public_keys::{KeySetError, PublicKeys, Verify};

@@ -150,7 +150,13 @@ where
 async fn answer(app: Router, peer: SocketAddr, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     request.extensions_mut().insert(ConnectInfo(peer));
     let answered = timeout(REQUEST_TIMEOUT, app.oneshot(request.map(Body::new))).await;
-    answered.unwrap_or_else(|_| Ok(too_slow()))
+    answered.map(|answered| answered.map(unsniffed)).unwrap_or_else(|_| Ok(unsniffed(too_slow())))
+}
+
+/// Whoever it was that answered, no browser guesses a media type (Fetch standard, "nosniff").
+fn unsniffed(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn too_slow() -> Response<Body> {

@@ -41,7 +41,10 @@ impl Roots {
     }
 
     /// For connections that verify the server by the platform's rules and authorities, and by these.
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError::Certificates`] when the platform's verifier does not take them.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, ClientError> {
         let wrong = |error: rustls::Error| ClientError::Certificates { reason: error.to_string() };
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Verifier::new_with_extra_roots(self.0.iter().cloned(), Arc::clone(&provider)).map_err(wrong)?;

@@ -9,7 +9,7 @@ use super::{Client, watermark::refused};
 use crate::{
     connection::{Connection, NotWatched, WATCHED_ROOMS, WATCHED_USERS},
     core::Core,
-    lookups::Ask,
+    presence,
     rooms::{CannotAsk, Waiting},
 };
 
@@ -52,12 +52,7 @@ impl Client {
             let detail = format!("a connection watches at most {WATCHED_USERS} users");
             return self.error(Code::ValidationFailed, detail, None);
         }
-        if !self.connection.begin_asking() {
-            return self.too_many_questions("presence");
-        }
-        let ask = Ask::Presence { connection: Arc::clone(&self.connection), users };
-        if self.core.asks.try_send(ask).is_err() {
-            self.connection.end_asking();
+        if let Err(CannotAsk) = presence::ask(&self.core, &self.connection, users) {
             self.too_many_questions("presence");
         }
     }

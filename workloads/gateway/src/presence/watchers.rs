@@ -13,6 +13,7 @@ use crate::{
     connection::{Connection, NotWatched, WATCHED_USERS},
     core::Core,
     lookups::Ask,
+    rooms::CannotAsk,
 };
 
 /// Connections by the user they watch.
@@ -66,12 +67,23 @@ impl PresenceWatchers {
     }
 }
 
+/// Asks in the background whose presence a connection may see, and how they stand.
+pub(crate) fn ask(core: &Core, connection: &Arc<Connection>, users: Vec<UserId>) -> Result<(), CannotAsk> {
+    if !connection.begin_asking() {
+        return Err(CannotAsk);
+    }
+    let ask = Ask::Presence { connection: Arc::clone(connection), users };
+    core.asks.try_send(ask).map_err(|_| {
+        connection.end_asking();
+        CannotAsk
+    })
+}
+
 /// Two users stand differently to each other now: whether one may still see the other is asked again.
 pub(crate) fn verify_watch(core: &Core, viewer: UserId, user: UserId) {
     let Some(viewer) = core.registry.user(viewer) else { return };
     for connection in core.presence.take_watchers(user, &viewer.connections()) {
-        let ask = Ask::Presence { connection: Arc::clone(&connection), users: vec![user] };
-        if !connection.begin_asking() || core.asks.try_send(ask).is_err() {
+        if let Err(CannotAsk) = ask(core, &connection, vec![user]) {
             core.instruments.metrics.dropped("presence").inc();
         }
     }

@@ -79,7 +79,7 @@ pub(super) async fn connect_kept(given: Option<String>) -> anyhow::Result<Connec
 ///
 /// # Errors
 /// When the file cannot be read, or holds none.
-pub(super) fn roots() -> anyhow::Result<Roots> {
+pub(crate) fn roots() -> anyhow::Result<Roots> {
     match std::env::var_os(ENV_CA_FILE).filter(|path| !path.is_empty()) {
         Some(path) => Roots::read(Path::new(&path)).with_context(|| format!("{ENV_CA_FILE} cannot be used")),
         None => Ok(Roots::default()),

@@ -17,6 +17,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use klatch_settings::ENV_SERVER;
 
+pub(crate) use connect::roots;
 pub(crate) use refusal::reason;
 
 /// What a person or a script does.

@@ -59,7 +59,13 @@ async fn examine(arguments: &Arguments) -> Vec<Finding> {
     findings.extend(folder::look(&arguments.data, held).await);
     findings.extend(machine::look(&settings, held));
     if let Some(url) = &arguments.server {
-        findings.extend(server::look(url).await);
+        match crate::chat::roots() {
+            Ok(roots) => findings.extend(server::look(url, &roots).await),
+            Err(error) => {
+                let advice = "name a file with PEM certificates, or leave it out";
+                findings.push(Finding::fail("authorities", format!("{error:#}"), advice));
+            }
+        }
     }
     findings
 }

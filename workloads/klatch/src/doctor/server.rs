@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use klatch_client_sdk::Roots;
 use reqwest::{Client, StatusCode, header};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{Connector, connect_async_tls_with_config, tungstenite::client::IntoClientRequest};
 
 use super::finding::Finding;
 
@@ -12,9 +13,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Clocks further apart than this make fresh tokens look expired soon.
 const SKEW_SECONDS: i64 = 60;
 
-pub(super) async fn look(url: &str) -> Vec<Finding> {
+/// Looks as the other commands would: `roots` are believed beside the system's authorities.
+pub(super) async fn look(url: &str, roots: &Roots) -> Vec<Finding> {
     let url = url.trim_end_matches('/');
-    let client = match Client::builder().timeout(TIMEOUT).build() {
+    let tls = match roots.config() {
+        Ok(tls) => tls,
+        Err(error) => return vec![Finding::fail("authorities", error.to_string(), "mend this system's certificates")],
+    };
+    let client = match Client::builder().tls_backend_preconfigured((*tls).clone()).timeout(TIMEOUT).build() {
         Ok(client) => client,
         Err(error) => return vec![Finding::fail("server", format!("no HTTP client: {error}"), "report this")],
     };
@@ -25,7 +31,7 @@ pub(super) async fn look(url: &str) -> Vec<Finding> {
     let mut findings = vec![alive];
     findings.extend(clock);
     findings.push(ready(&client, url).await);
-    findings.push(socket(url).await);
+    findings.push(socket(url, Connector::Rustls(tls)).await);
     findings
 }
 
@@ -95,7 +101,7 @@ async fn ready(client: &Client, url: &str) -> Finding {
 }
 
 /// Proxies that do not pass WebSockets are the commonest fault of an installation.
-async fn socket(url: &str) -> Finding {
+async fn socket(url: &str, connector: Connector) -> Finding {
     let target = format!("{}/v1/connect", url.replacen("http", "ws", 1));
     let request = target.into_client_request().map(|mut request| {
         request
@@ -108,7 +114,8 @@ async fn socket(url: &str) -> Finding {
         Ok(request) => request,
         Err(error) => return Finding::fail("websocket", error.to_string(), "give --server as http://HOST:PORT"),
     };
-    match tokio::time::timeout(TIMEOUT, tokio_tungstenite::connect_async(request)).await {
+    let opening = connect_async_tls_with_config(request, None, true, Some(connector));
+    match tokio::time::timeout(TIMEOUT, opening).await {
         Ok(Ok(_)) => Finding::ok("websocket", "/v1/connect takes connections"),
         Ok(Err(error)) => Finding::fail("websocket", format!("/v1/connect: {error}"), advice),
         Err(_) => Finding::fail("websocket", format!("/v1/connect: no answer in {} s", TIMEOUT.as_secs()), advice),

@@ -11,8 +11,15 @@ use crate::heads::Head;
 /// Decides about a command whose id is stored. `head` is its room's.
 pub(crate) fn decide(ask: Ask<'_>, known: &Known, head: Option<&mut Head>) -> Decision {
     let entry = &known.entry;
-    if entry.sender.user != ask.command.sender.user || !is_same(ask.command, known) {
-        return Decision::Refuse(Refusal::new(Code::MessageIdConflict, "this id is taken by another message"));
+    let user = ask.command.sender.user;
+    if entry.sender.user != user || !is_same(ask.command, known) {
+        // Who is not in the room does not learn from an id that there is such a room, or what is in it.
+        let is_member = head.is_some_and(|head| head.facts.members.contains_key(&user));
+        let refusal = match &ask.command.action {
+            Action::Append(_) if !is_member => Refusal::room_not_found(),
+            _ => Refusal::new(Code::MessageIdConflict, "this id is taken by another message"),
+        };
+        return Decision::Refuse(refusal);
     }
     let stored = Stored { position: entry.position, ordinal: entry.ordinal, at: entry.at, repeat: true };
     let event = head.filter(|_| ask.met_before).map(|head| again(ask.command, known, head));

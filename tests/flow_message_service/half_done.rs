@@ -1,0 +1,135 @@
+//! Rounds that end half done: nothing of the other half is told, overtaken or acknowledged.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use klatch_bus::{EventPublisher, EventReceiver, Events, Target};
+use klatch_domain::{Action, Code, Event, Incarnation, Kind, Outcome, RoomId, Seq};
+use tokio::sync::Notify;
+
+use super::world::{World, change, people, person, refused, stored};
+
+/// Publishers that say nothing while told so.
+#[derive(Default)]
+struct Mute {
+    on: AtomicBool,
+    /// Somebody has something to say.
+    reached: Notify,
+}
+
+struct Muted {
+    inner: Arc<dyn Events>,
+    mute: Arc<Mute>,
+}
+
+struct MutedPublisher {
+    inner: Box<dyn EventPublisher>,
+    mute: Arc<Mute>,
+}
+
+#[async_trait]
+impl Events for Muted {
+    fn publisher(&self, incarnation: Incarnation) -> Box<dyn EventPublisher> {
+        Box::new(MutedPublisher { inner: self.inner.publisher(incarnation), mute: Arc::clone(&self.mute) })
+    }
+
+    async fn subscribe(&self, incarnation: Incarnation, lanes: bool) -> Box<dyn EventReceiver> {
+        self.inner.subscribe(incarnation, lanes).await
+    }
+}
+
+#[async_trait]
+impl EventPublisher for MutedPublisher {
+    async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) {
+        if self.mute.on.load(Ordering::SeqCst) {
+            self.mute.reached.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.inner.publish(batches).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_the_next_round_is_not_overtaken_by_the_other_half_of_its_batch() {
+    let mut world = World::new().await;
+    let [ada, bob] = people();
+    let room = world.group(&[ada]).await;
+    let slot = world.shards.map().slot_of(room);
+    let other = std::iter::repeat_with(RoomId::now).find(|one| world.shards.map().slot_of(*one) == slot).unwrap();
+    world.group_at(other, &[bob]).await;
+    let first = world.text(ada, room, "first");
+    // Names an entry of its own batch, so it waits for the next round.
+    let edit = world.command(ada, room, change(Kind::Edit, r#"{"text": "edited"}"#, Seq(2)));
+    let (last, poison) = (world.text(ada, room, "last"), world.text(bob, other, "poison"));
+    world.faults(other).poison.lock().insert(poison.message_id);
+    let ids = [first.message_id, edit.message_id, last.message_id];
+    let culprit = poison.message_id;
+    world.publish(vec![first, edit, last, poison]).await;
+    for (index, id) in ids.into_iter().enumerate() {
+        assert_eq!(stored(world.outcome(id).await).position.seq.0, index as u64 + 2);
+    }
+    assert_eq!(refused(world.outcome(culprit).await).code, Code::Internal);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_settled_that_a_dead_shard_could_not_say() {
+    let mut world = World::at_rest().await;
+    world.settings.busy_after_ms = 20;
+    world.start().await;
+    let [ada, bob] = people();
+    let (direct, group) = (world.direct(ada, bob).await, world.group(&[ada, bob]).await);
+    let early = world.text(bob, group, "early");
+    world.store(early.clone()).await;
+    world.remove(ada, group, bob).await;
+    // A block that cannot be written, and a repeat by one who is no member any more: only the shard knows that it is one.
+    let block = world.command(bob, direct, Action::SetBlock { on: true });
+    for (command, room) in [(block, direct), (early, group)] {
+        world.forget_heard();
+        let faults = Arc::clone(world.faults(room));
+        faults.down.store(true, Ordering::SeqCst);
+        let id = command.message_id;
+        world.publish(vec![command]).await;
+        world
+            .hear(|event| matches!(event, Event::SlotsBusy { retry_after_ms, .. } if *retry_after_ms > 0).then_some(()))
+            .await;
+        assert!(!world.heard().any(|event| matches!(event, Event::Outcome(one) if one.message_id == id)));
+        faults.down.store(false, Ordering::SeqCst);
+        match world.outcome(id).await {
+            Outcome::Stored(stored) => assert!(stored.repeat),
+            outcome => assert_eq!(outcome, Outcome::Unchanged),
+        }
+    }
+    world.stop().await;
+    world.start().await;
+    let text = world.text(ada, direct, "?");
+    assert_eq!(world.refusal(text).await.code, Code::Blocked);
+    assert_eq!(world.texts(group).await, ["early"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stored_and_not_told_is_not_acknowledged() {
+    let mut world = World::at_rest().await;
+    let mute = Arc::new(Mute::default());
+    let events = Arc::new(Muted { inner: Arc::clone(&world.bus.events), mute: Arc::clone(&mute) });
+    world.bus.events = events;
+    world.start().await;
+    let ada = person();
+    let room = world.group(&[ada]).await;
+    mute.on.store(true, Ordering::SeqCst);
+    let command = world.text(ada, room, "once");
+    world.publish(vec![command.clone()]).await;
+    mute.reached.notified().await;
+    // Whatever could acknowledge it now has the time to.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.texts(room).await, ["once"]);
+    world.kill();
+    mute.on.store(false, Ordering::SeqCst);
+    world.start().await;
+    assert!(stored(world.outcome(command.message_id).await).repeat);
+    world.appended(command.message_id).await;
+}
