@@ -11,7 +11,7 @@ mod workload;
 pub use limits::Limits;
 pub use read::{SettingsError, read_file};
 pub use workload::{
-    ApiSettings, BusSettings, GatewaySettings, MessageServiceSettings, SignUp, StoreSettings, UpSettings,
+    ApiSettings, BusSettings, GatewaySettings, MessageServiceSettings, SignUp, StoreSettings, UpSettings, WebSettings,
 };
 
 /// Where `klatch up` listens unless told otherwise.

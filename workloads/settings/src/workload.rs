@@ -123,6 +123,16 @@ impl Default for ApiSettings {
     }
 }
 
+/// The web client.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct WebSettings {
+    /// Where browsers load the client's hashed files from, `https://HOST/PATH/`: a CDN that holds the build's folder. The
+    /// server itself when left out.
+    #[serde(rename = "assetsBaseURL")]
+    pub assets_base_url: Option<String>,
+}
+
 /// `klatch up`: everything in one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -141,6 +151,8 @@ pub struct UpSettings {
     pub message_service: MessageServiceSettings,
     /// HTTP API.
     pub api: ApiSettings,
+    /// Web client.
+    pub web: WebSettings,
 }
 
 impl Default for UpSettings {
@@ -153,6 +165,7 @@ impl Default for UpSettings {
             gateway: GatewaySettings::default(),
             message_service: MessageServiceSettings::default(),
             api: ApiSettings::default(),
+            web: WebSettings::default(),
         }
     }
 }

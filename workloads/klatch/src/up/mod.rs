@@ -1,5 +1,6 @@
 //! `klatch up`: every workload in one process, on the embedded twins.
 
+mod assets_base;
 mod banner;
 pub(crate) mod descriptors;
 mod listen;
@@ -19,6 +20,7 @@ use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, UpSettings};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use assets_base::AssetsBase;
 use banner::Banner;
 use lock::DataFolder;
 use system::System;
@@ -84,7 +86,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(short) = descriptors::shortage(limit, settings.gateway.max_connections) {
         tracing::warn!("{short}");
     }
-    let web_client = arguments.web.as_deref().map(WebClient::read).transpose()?;
+    let assets = settings.web.assets_base_url.as_deref().map(AssetsBase::parse).transpose()?;
+    let web_client = arguments.web.as_deref().map(|folder| WebClient::read(folder, assets.as_ref())).transpose()?;
     let folder = DataFolder::take_or_make(&arguments.data)?;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
