@@ -22,6 +22,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
   const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
   const placed = useRef(-1);
+  /** The first unread row is being loaded: what is shown meanwhile is not read. */
+  const seeking = useRef(false);
   const lastOffset = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const [flash, setFlash] = useState<string>();
@@ -38,7 +40,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
 
   const read = useCallback(() => {
     const handle = list.current;
-    if (!handle || document.visibilityState !== 'visible' || !document.hasFocus()) return;
+    if (!handle || seeking.current || document.visibilityState !== 'visible' || !document.hasFocus()) return;
     let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(handle.scrollOffset + handle.viewportSize - 8);
     for (; index >= 0; index--) {
       const row = latest.current.row(index);
@@ -100,10 +102,16 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const first = placed.current < 0;
     placed.current = timeline.resets;
     if (first && newAfter !== undefined && needsLoading(timeline, newAfter)) {
-      void client.loadAround(room, newAfter + 1).then(() => requestAnimationFrame(() => {
+      seeking.current = true;
+      stick.current = false;
+      const found = () => requestAnimationFrame(() => {
+        seeking.current = false;
         const index = newIndex(latest.current, newAfter);
         if (index >= 0) toIndex(index, 'start');
-      }), () => undefined);
+        else toEnd();
+      });
+      void client.loadAround(room, newAfter + 1).then(found, found);
+      return;
     }
     const index = first ? newIndex(timeline, newAfter) : -1;
     if (index > 0) toIndex(index, 'start');
