@@ -51,11 +51,11 @@ test('a room, its panels and what is said in it', async (scene) => {
   await bob.write(room, ['an answer'], { reply_to: root });
   await ada.goto(`#/room/${room}`);
   await ada.sees('an answer');
-  await ada.act('start of it', 'React with 👍');
-  await ada.message('start of it').getByRole('button', { name: '👍 1 reaction' }).waitFor();
+  await ada.act('an answer', 'React with 👍');
+  await ada.message('an answer').getByRole('button', { name: '👍 1 reaction' }).waitFor();
   await clean(ada, 'room');
   await ada.goto(`#/room/${room}/thread/${root}`);
-  await ada.page.locator('[data-region="panel"]').getByText('1 reply').waitFor();
+  await ada.page.locator('[data-region="panel"]').getByText('2 replies').waitFor();
   await clean(ada, 'thread');
   await ada.goto(`#/room/${room}/members`);
   await ada.page.locator('[data-region="panel"]').getByText(bob.displayName).waitFor();
@@ -109,12 +109,12 @@ test('what opens over the page', async (scene) => {
 });
 
 test('trouble: offline, and a message that was refused', async (scene) => {
-  const [ada, bob] = [await scene.person('Ada'), await scene.account('Bob')];
+  const [ada, bob] = [await scene.person('Ada', { wire: true }), await scene.account('Bob')];
   await ada.chatWith(bob);
   await bob.call('PUT', `/blocks/${await bob.find(ada.username)}`);
   await ada.write('refused');
   await ada.message('refused').getByRole('button', { name: 'Try again' }).waitFor();
-  await ada.context.setOffline(true);
+  await ada.goOffline();
   await ada.page.getByText('You are offline.').waitFor();
   await clean(ada, 'offline');
 });
@@ -130,6 +130,6 @@ test('on a phone', async (scene) => {
   await ada.sees('mine');
   await clean(ada, 'room');
   await ada.goto(`#/room/${room}/members`);
-  await ada.page.getByText('1 member').waitFor();
+  await ada.page.locator('[data-region="panel"]').getByText('1 member').waitFor();
   await clean(ada, 'members');
 });

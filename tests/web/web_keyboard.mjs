@@ -14,6 +14,13 @@ function countPointers() {
   for (const type of ['pointerdown', 'mousedown', 'touchstart', 'wheel']) addEventListener(type, () => (globalThis.pointers += 1), { capture: true, passive: true });
 }
 
+/** Somebody whom a pointer helped to sign up, and helps no more. */
+async function keyPerson(scene) {
+  const person = await scene.person('Ada', { init: countPointers });
+  await person.page.evaluate(() => (globalThis.pointers = 0));
+  return person;
+}
+
 /** Goes on with Tab until the focus is on what is called so. */
 async function tabTo(page, name, key = 'Tab') {
   const passed = [];
@@ -122,7 +129,7 @@ test('sign up, start a chat, send, react, edit, switch rooms and sign out withou
 });
 
 test('F6 goes through the parts of the page, arrow keys through rooms and messages, one place of each in the tab order', async (scene) => {
-  const ada = await scene.person('Ada', { init: countPointers });
+  const ada = await keyPerson(scene);
   const { page } = ada;
   const me = await scene.accountOf(ada);
   const rooms = [await me.group(scene.name('First')), await me.group(scene.name('Second'))];
@@ -159,7 +166,7 @@ test('F6 goes through the parts of the page, arrow keys through rooms and messag
 });
 
 test('Escape marks a room read, and single keys can be turned off', async (scene) => {
-  const ada = await scene.person('Ada', { init: countPointers });
+  const ada = await keyPerson(scene);
   const { page } = ada;
   const bob = await scene.account('Bob');
   const room = await bob.direct(await bob.find(ada.username));

@@ -10,8 +10,8 @@ const QUEUED = 1_000;
 
 const numbered = (count, word) => Array.from({ length: count }, (_, index) => `${word} ${index + 1}.`);
 
-async function pair(scene, options) {
-  const [ada, bob] = [await scene.person('Ada', options), await scene.person('Bob')];
+async function pair(scene) {
+  const [ada, bob] = [await scene.person('Ada', { wire: true }), await scene.person('Bob')];
   await ada.chatWith(bob);
   await ada.write('hello');
   await bob.openRoom(ada.displayName);
@@ -23,7 +23,7 @@ async function pair(scene, options) {
 test('20 messages written offline over a reload come once and in order, on both sides', async (scene) => {
   const { ada, bob, room } = await pair(scene);
   const words = numbered(WRITTEN_OFFLINE, 'offline');
-  await ada.context.setOffline(true);
+  await ada.goOffline();
   for (const word of words.slice(0, 10)) await ada.write(word);
   await ada.sees('offline 10.');
   await ada.page.reload();
@@ -32,7 +32,7 @@ test('20 messages written offline over a reload come once and in order, on both 
   for (const word of words.slice(10)) await ada.write(word);
   await ada.page.getByText(`${WRITTEN_OFFLINE} messages wait.`).waitFor();
   await bob.write('meanwhile');
-  await ada.context.setOffline(false);
+  await ada.goOnline();
   await bob.sees('offline 20.');
   await ada.page.getByText(/messages? waits?\./).waitFor({ state: 'detached' });
   const server = (await (await scene.accountOf(bob)).texts(room)).filter((text) => text !== 'hello');
@@ -44,7 +44,7 @@ test('what was read is readable offline, and what is changed there arrives', asy
   const { ada, bob } = await pair(scene);
   await bob.write('from before');
   await ada.sees('from before');
-  await ada.context.setOffline(true);
+  await ada.goOffline();
   await ada.page.reload();
   await ada.sees('from before');
   await ada.act('from before', 'React with 👍');
@@ -54,7 +54,7 @@ test('what was read is readable offline, and what is changed there arrives', asy
   await ada.page.getByRole('link', { name: /^People/ }).click();
   await ada.page.getByRole('searchbox', { name: 'Find people by name' }).fill(bob.username);
   await ada.page.getByText('The server cannot be reached. Check the network and try again.').waitFor();
-  await ada.context.setOffline(false);
+  await ada.goOnline();
   await bob.sees('hello again');
   await bob.message('from before').getByRole('button', { name: '👍 1 reaction' }).waitFor();
 });
@@ -88,7 +88,7 @@ test('a server killed with -9 and started again: no reload, nothing lost or doub
 test('a reload with 1000 queued messages sends each once, in order, within the server’s limits', async (scene) => {
   const { ada, bob, room } = await pair(scene);
   const words = numbered(QUEUED, 'queued');
-  await ada.context.setOffline(true);
+  await ada.goOffline();
   await ada.composer.focus();
   for (const word of words) {
     await ada.page.keyboard.insertText(word);
@@ -97,7 +97,7 @@ test('a reload with 1000 queued messages sends each once, in order, within the s
   await ada.page.getByText(`${QUEUED} messages wait.`).waitFor();
   await ada.page.reload();
   await ada.page.getByText(`${QUEUED} messages wait.`).waitFor();
-  await ada.context.setOffline(false);
+  await ada.goOnline();
   await ada.page.getByText(/messages? waits?\./).waitFor({ state: 'detached' });
   await ada.state(`queued ${QUEUED}.`, 'sent').catch(() => ada.state(`queued ${QUEUED}.`, 'read'));
   await bob.sees(`queued ${QUEUED}.`);

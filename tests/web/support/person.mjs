@@ -76,6 +76,18 @@ export class Person {
     await this.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   }
 
+  /** The network is gone, for what is open as well: the browser's own switch leaves WebSockets alone. Wants a wire. */
+  async goOffline() {
+    await this.context.setOffline(true);
+    this.wire.isDown = true;
+    this.wire.cut();
+  }
+
+  async goOnline() {
+    this.wire.isDown = false;
+    await this.context.setOffline(false);
+  }
+
   /* ---- rooms ---- */
 
   room(title) {

@@ -35,11 +35,18 @@ class Scene {
     return `${word}-${String(this.#number).padStart(2, '0')}`;
   }
 
-  /** Somebody with a browser who is nobody here yet. `wire`: what stands between them and the server. */
+  /** A user name that is part of no display name, in no case: texts are found without regard to it. */
+  #username(name) {
+    return this.name(name).toLowerCase().replace('-', '_');
+  }
+
+  /** Somebody with a browser who is nobody here yet. `wire`: what stands between them and the server; true: one of their own. */
   async stranger(name, { wire, displayName, ...options } = {}) {
-    const username = this.name(name).toLowerCase();
+    if (wire === true) wire = await this.wire();
+    const username = this.#username(name);
     const address = wire ? wire.address : this.server.address;
     const person = await Person.open(this.browser, address, username, displayName ?? this.name(name), options);
+    person.wire = wire;
     this.people.push(person);
     return person;
   }
@@ -53,6 +60,7 @@ class Scene {
   async device(person, options = {}) {
     const { wire, ...more } = options;
     const other = await Person.open(this.browser, wire ? wire.address : this.server.address, person.username, person.displayName, more);
+    other.wire = wire;
     this.people.push(other);
     await other.signIn();
     return other.isIn();
@@ -60,7 +68,7 @@ class Scene {
 
   /** A user without a browser. */
   account(name, displayName = this.name(name)) {
-    return Account.open(this.server, this.name(name).toLowerCase(), displayName);
+    return Account.open(this.server, this.#username(name), displayName);
   }
 
   /** The same user as a person, without a browser. */
