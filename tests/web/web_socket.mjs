@@ -4,7 +4,7 @@ import { stage } from './support/stage.mjs';
 import { CUT_AFTER, CUT_BEFORE, CUT_INSIDE, PASS } from './support/wire.mjs';
 
 /** Short, so that a half-open connection shows soon: clients give up after two. */
-const HEARTBEAT_MS = 1_000;
+const HEARTBEAT_MS = 2_000;
 const test = stage({ settings: `gateway: {heartbeatMs: ${HEARTBEAT_MS}}\n` });
 
 async function pair(scene) {

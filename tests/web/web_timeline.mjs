@@ -72,9 +72,10 @@ test('a reply leads to its origin, also one that is not loaded', async (scene) =
   await ada.openRoom(bob.displayName);
   await ada.page.getByRole('button', { name: /Latest messages|new messages?$/ }).click();
   await ada.sees('the far reply');
-  assert.equal(await ada.message('where it began').count(), 0);
+  const begin = ada.timeline.locator('article[aria-label*="where it began"]');
+  assert.equal(await begin.count(), 0);
   await ada.message('the far reply').locator('.reply-quote').click();
-  await ada.sees('where it began');
+  await begin.waitFor();
   await ada.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label')?.includes('where it began'));
 });
 

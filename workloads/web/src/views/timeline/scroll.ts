@@ -54,14 +54,20 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     list.current?.scrollToIndex(index, align === 'start' ? { align, offset: -CONTEXT } : { align });
   }, []);
 
+  const look = useCallback(() => {
+    const handle = list.current;
+    if (handle) setAtEnd(stick.current || isAtEnd(handle, handle.scrollOffset));
+  }, []);
+
   const toIndex = useCallback(
     (index: number, align: 'start' | 'center') => {
       stick.current = false;
       aim.current = { index, align };
-      setAtEnd(false);
       toAim();
+      // A list that fits into its frame does not scroll, so no event tells where it stands.
+      requestAnimationFrame(look);
     },
-    [toAim],
+    [toAim, look],
   );
 
   useEffect(() => {
@@ -109,6 +115,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
         const index = newIndex(latest.current, newAfter);
         if (index >= 0) toIndex(index, 'start');
         else toEnd();
+        read();
       });
       void client.loadAround(room, newAfter + 1).then(found, found);
       return;
@@ -116,7 +123,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const index = first ? newIndex(timeline, newAfter) : -1;
     if (index > 0) toIndex(index, 'start');
     else toEnd();
-  }, [client, room, timeline, newAfter, toEnd, toIndex]);
+  }, [client, room, timeline, newAfter, toEnd, toIndex, read]);
 
   const appended = useRef(timeline.appended);
   useLayoutEffect(() => {
@@ -142,7 +149,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     (offset: number) => {
       const handle = list.current;
       if (!handle) return;
-      const end = handle.scrollSize - offset - handle.viewportSize < END_WITHIN;
+      const end = isAtEnd(handle, offset);
       if (end && !aim.current) stick.current = true;
       else if (offset < lastOffset.current - 2) stick.current = false;
       lastOffset.current = offset;
@@ -156,9 +163,14 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   );
 
   const onResize = useCallback(() => {
-    if (stick.current) toEnd();
-    else toAim();
-  }, [toEnd, toAim]);
+    if (stick.current) return toEnd();
+    toAim();
+    look();
+  }, [toEnd, toAim, look]);
 
   return { list, atEnd, flash, firstShown, toEnd, toIndex, jump, onScroll, onResize };
+}
+
+function isAtEnd(list: VirtualizerHandle, offset: number): boolean {
+  return list.scrollSize - offset - list.viewportSize < END_WITHIN;
 }
