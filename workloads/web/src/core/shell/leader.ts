@@ -238,6 +238,7 @@ export class Leader implements Backend, Listener {
   #follow(change: Change, isLive: boolean): void {
     switch (change.type) {
       case 'caught_up':
+        this.#rooms.caughtUp();
         return void this.#rooms.refreshList();
       case 'joined':
         if (this.#driver?.engine.firstFold === undefined) void this.refreshRoom(change.room).catch(() => {});
