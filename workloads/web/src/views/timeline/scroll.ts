@@ -15,12 +15,17 @@ const CONTEXT = 120;
 /** What tells that the user moves the list, not a measurement. */
 const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const;
 
+interface Aim {
+  readonly index: number;
+  readonly align: 'start' | 'center';
+}
+
 /** Where the list stands: it follows the end, opens at the first unread row, and jumps where it is asked to. */
 export function useScroll(client: Client, room: RoomId, timeline: Timeline, newAfter: Seq | undefined, scroller: RefObject<HTMLElement | null>) {
   const list = useRef<VirtualizerHandle>(null);
   const stick = useRef(true);
   /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
-  const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
+  const aim = useRef<Aim>(undefined);
   const placed = useRef(-1);
   /** The first unread row is being loaded: what is shown meanwhile is not read. */
   const seeking = useRef(false);
@@ -41,7 +46,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   const read = useCallback(() => {
     const handle = list.current;
     if (!handle || seeking.current || document.visibilityState !== 'visible' || !document.hasFocus()) return;
-    let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(handle.scrollOffset + handle.viewportSize - 8);
+    let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(offsetOf(handle, aim.current) + handle.viewportSize - 8);
     for (; index >= 0; index--) {
       const row = latest.current.row(index);
       if (row?.type !== 'gap' && row?.seq !== undefined) return client.markRead(room, row.seq);
@@ -54,18 +59,21 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     list.current?.scrollToIndex(index, align === 'start' ? { align, offset: -CONTEXT } : { align });
   }, []);
 
+  /** Where the list stands after it was moved or measured, and what of it is thereby read. */
   const look = useCallback(() => {
     const handle = list.current;
-    if (handle) setAtEnd(stick.current || isAtEnd(handle, handle.scrollOffset));
-  }, []);
+    if (!handle) return;
+    setAtEnd(stick.current || isAtEnd(handle, offsetOf(handle, aim.current)));
+    read();
+  }, [read]);
 
   const toIndex = useCallback(
     (index: number, align: 'start' | 'center') => {
       stick.current = false;
       aim.current = { index, align };
       toAim();
-      // A list that fits into its frame does not scroll, so no event tells where it stands.
-      requestAnimationFrame(look);
+      // A list that fits into its frame does not scroll, so no event tells where it stands. In the next frame it is measured.
+      requestAnimationFrame(() => requestAnimationFrame(look));
     },
     [toAim, look],
   );
@@ -115,7 +123,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
         const index = newIndex(latest.current, newAfter);
         if (index >= 0) toIndex(index, 'start');
         else toEnd();
-        read();
+        look();
       });
       void client.loadAround(room, newAfter + 1).then(found, found);
       return;
@@ -123,7 +131,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const index = first ? newIndex(timeline, newAfter) : -1;
     if (index > 0) toIndex(index, 'start');
     else toEnd();
-  }, [client, room, timeline, newAfter, toEnd, toIndex, read]);
+  }, [client, room, timeline, newAfter, toEnd, toIndex, look]);
 
   const appended = useRef(timeline.appended);
   useLayoutEffect(() => {
@@ -132,7 +140,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const wrote = appended.current !== timeline.appended && last?.type === 'message' && last.mine && last.seq === undefined;
     appended.current = timeline.appended;
     if (stick.current || wrote) toEnd();
-    read();
+    // What is aimed at is not measured yet: `look` reads it.
+    if (!aim.current) read();
   }, [timeline, toEnd, read]);
 
   useEffect(() => {
@@ -163,12 +172,20 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   );
 
   const onResize = useCallback(() => {
-    if (stick.current) return toEnd();
-    toAim();
+    if (stick.current) toEnd();
+    else toAim();
     look();
   }, [toEnd, toAim, look]);
 
   return { list, atEnd, flash, firstShown, toEnd, toIndex, jump, onScroll, onResize };
+}
+
+/** Where the list stands, or will as soon as the browser has scrolled it to what was asked for. */
+function offsetOf(list: VirtualizerHandle, aim: Aim | undefined): number {
+  if (!aim) return list.scrollOffset;
+  const top = list.getItemOffset(aim.index);
+  const wanted = aim.align === 'start' ? top - CONTEXT : top - (list.viewportSize - list.getItemSize(aim.index)) / 2;
+  return Math.max(0, Math.min(wanted, list.scrollSize - list.viewportSize));
 }
 
 function isAtEnd(list: VirtualizerHandle, offset: number): boolean {
