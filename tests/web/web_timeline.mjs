@@ -36,6 +36,7 @@ test('the new-messages line stands at the first unread one, and there is a way b
   await bob.write(room, lines(5, 'old'));
   await ada.openRoom(bob.displayName);
   await ada.sees('old 5.');
+  await ada.room(bob.displayName).getByText(/unread/).waitFor({ state: 'detached' });
   await ada.goto('#/');
   await bob.write(room, lines(60, 'new'));
   await ada.room(bob.displayName).getByText('60 unread messages').waitFor();

@@ -1,4 +1,5 @@
 /** A user without a browser: prepares what a test is not about, and looks at what the server holds. */
+import { PATIENCE_MS } from './chromium.mjs';
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -12,6 +13,14 @@ export async function call(address, method, path, body, token) {
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   return text === '' ? undefined : JSON.parse(text);
+}
+
+/** Asks until the answer is the wanted one: for what a server does a moment after it has answered. */
+export async function eventually(wanted, question) {
+  const end = Date.now() + PATIENCE_MS;
+  let answer = await question();
+  while (answer !== wanted && Date.now() < end) answer = await question();
+  if (answer !== wanted) throw new Error(`${answer} did not become ${wanted}`);
 }
 
 export class Account {
