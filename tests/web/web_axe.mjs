@@ -58,7 +58,7 @@ test('a room, its panels and what is said in it', async (scene) => {
   await ada.page.locator('[data-region="panel"]').getByText('2 replies').waitFor();
   await clean(ada, 'thread');
   await ada.goto(`#/room/${room}/members`);
-  await ada.page.locator('[data-region="panel"]').getByText(bob.displayName).waitFor();
+  await ada.page.getByRole('complementary', { name: 'Members' }).getByText(bob.displayName).waitFor();
   await clean(ada, 'members');
   await ada.act('an answer', 'Reply');
   await ada.composer.fill('ask @bo');

@@ -6,7 +6,12 @@ use std::{
 };
 
 use anyhow::Context;
-use axum::{Router, middleware::from_fn};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware::{from_fn, map_response},
+    response::Response,
+};
 use klatch_api::Api;
 use klatch_bus::in_process;
 use klatch_gateway::Gateway;
@@ -105,6 +110,7 @@ impl System {
     pub(super) fn router(&self, with_metrics: bool) -> Router {
         let app = self.gateway.router().merge(self.health.router());
         let app = if with_metrics { app.merge(self.metrics.router().layer(from_fn(loopback_only))) } else { app };
+        let app = app.layer(map_response(no_sniffing));
         // Last, as it answers whatever nobody else does.
         app.merge(self.api.router())
     }
@@ -122,6 +128,12 @@ impl System {
         self.message_service.stop().await;
         self.stores.close().await;
     }
+}
+
+/// What these answer is no page and no script, whatever it looks like; the API says so itself.
+async fn no_sniffing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn health(message_service: &Arc<MessageService>, gateway: &Arc<Gateway>, shutdown: &Shutdown) -> Health {

@@ -63,7 +63,12 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   const look = useCallback(() => {
     const handle = list.current;
     if (!handle) return;
-    setAtEnd(stick.current || isAtEnd(handle, offsetOf(handle, aim.current)));
+    if (isAtEnd(handle, offsetOf(handle, aim.current))) {
+      // All up to the end is in view: from here on it is followed.
+      stick.current = true;
+      aim.current = undefined;
+    }
+    setAtEnd(stick.current);
     read();
   }, [read]);
 
