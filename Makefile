@@ -8,7 +8,7 @@ LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 WEB := workloads/web
 
-.PHONY: help up web test check format fuzz bench clean tools
+.PHONY: help up web test check format fuzz bench clean tools browser
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -25,6 +25,13 @@ tools:
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95.0 with rustup, then call make again'; exit 1; }
+
+# What the browser tier looks through: Chromium, with letters and emoji to draw. Who only runs the platform needs none of it.
+browser:
+	@for package in chromium fonts-dejavu-core fonts-noto-color-emoji; do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 
 up: tools
 	@echo '[1/3] building klatch (a first build takes some minutes, the next ones seconds)'
@@ -44,17 +51,19 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
-test: tools
-	@echo '[1/5] building the klatch binary that the tests start'
+test: tools browser
+	@echo '[1/6] building the klatch binary that the tests start'
 	@cargo build -p klatch
-	@echo '[2/5] building the tests'
+	@echo '[2/6] building the tests'
 	@cargo test --workspace --no-run
-	@echo '[3/5] running them'
+	@echo '[3/6] running them'
 	@cargo test --workspace --no-fail-fast
-	@echo '[4/5] building the web client'
+	@echo '[4/6] building the web client'
 	@$(MAKE) --no-print-directory web
-	@echo '[5/5] running its tests'
+	@echo '[5/6] running its tests'
 	@cd $(WEB) && npm test --silent
+	@echo '[6/6] using it in browsers'
+	@tests/web/run
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 check:

@@ -2,14 +2,10 @@ import react from '@vitejs/plugin-react';
 import { VitePWA } from 'vite-plugin-pwa';
 import { defineConfig } from 'vitest/config';
 
-/** Where hashed assets are served from; a CDN's address, or the page's own origin. */
-const assets = process.env['KLATCH_ASSETS_BASE_URL'] ?? '/';
-
 /** The server a developer's page talks to. */
 const server = process.env['KLATCH_SERVER'] ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  base: assets,
   plugins: [
     react(),
     VitePWA({
@@ -41,11 +37,12 @@ export default defineConfig({
         cleanupOutdatedCaches: true,
         // No importScripts: Trusted Types would refuse it.
         inlineWorkboxRuntime: true,
-        ...(assets !== '/' && { modifyURLPrefix: { 'assets/': `${assets}assets/` } }),
+        // A server that names another place for the assets changes the page: by this mark it finds the page's revision.
+        manifestTransforms: [(entries) => ({ manifest: entries.map((one) => (one.url === 'index.html' ? { ...one, revision: `page-${one.revision}` } : one)) })],
       },
     }),
   ],
-  // Chunks find each other beside themselves: a server that changes the addresses in index.html moves all to a CDN.
+  // Chunks find each other beside themselves: a server that changes the addresses in index.html moves all to a CDN (web.assetsBaseURL).
   experimental: { renderBuiltUrl: (_name, { hostType }) => (hostType === 'html' ? undefined : { relative: true }) },
   build: { target: 'es2022', sourcemap: false, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   server: { proxy: { '/v1': { target: server, ws: true } } },

@@ -24,7 +24,7 @@ pub use read::{SettingsError, read_file, read_text};
 pub use secret::{Secret, secret};
 pub use workload::{
     ApiSettings, BusSettings, GatewaySettings, MessageServiceSettings, NotificationServiceSettings, SignUp,
-    StoreSettings, UpSettings,
+    StoreSettings, UpSettings, WebSettings,
 };
 
 /// Where `klatch up` listens unless told otherwise.

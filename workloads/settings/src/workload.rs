@@ -147,6 +147,16 @@ impl Default for ApiSettings {
     }
 }
 
+/// The web client.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct WebSettings {
+    /// Where browsers load the client's hashed files from, `https://HOST/PATH/`: a CDN that holds the build's folder. The
+    /// server itself when left out.
+    #[serde(rename = "assetsBaseURL")]
+    pub assets_base_url: Option<String>,
+}
+
 /// `klatch up`: everything in one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -169,6 +179,8 @@ pub struct UpSettings {
     pub api: ApiSettings,
     /// Traces.
     pub trace: TraceSettings,
+    /// Web client.
+    pub web: WebSettings,
 }
 
 impl Default for UpSettings {
@@ -183,6 +195,7 @@ impl Default for UpSettings {
             notification_service: NotificationServiceSettings::default(),
             api: ApiSettings::default(),
             trace: TraceSettings::default(),
+            web: WebSettings::default(),
         }
     }
 }

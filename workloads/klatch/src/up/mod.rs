@@ -1,5 +1,6 @@
 //! `klatch up`: every workload in one process, on the embedded twins.
 
+pub(crate) mod assets_base;
 pub(crate) mod banner;
 pub(crate) mod lock;
 pub(crate) mod settings;
@@ -15,6 +16,7 @@ use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, TraceSettings, UpSettings};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use assets_base::AssetsBase;
 use banner::Banner;
 use lock::DataFolder;
 use system::System;
@@ -83,7 +85,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(short) = descriptors::shortage(limit, settings.gateway.max_connections) {
         tracing::warn!("{short}");
     }
-    let web_client = arguments.web.as_deref().map(WebClient::read).transpose()?;
+    let assets = settings.web.assets_base_url.as_deref().map(AssetsBase::parse).transpose()?;
+    let web_client = arguments.web.as_deref().map(|folder| WebClient::read(folder, assets.as_ref())).transpose()?;
     let folder = DataFolder::take_or_make(&arguments.data)?;
     let ended = runtime.block_on(live(&folder, &settings, web_client, banner));
     drop(entered);

@@ -6,6 +6,7 @@ use anyhow::Context;
 use klatch_domain::DEFAULT_SLOTS;
 use klatch_settings::{UpSettings, read_file};
 
+use super::assets_base::AssetsBase;
 use crate::failure::Failure;
 
 /// Longest drain that fits into the 5 s a stop may take, with a second for the rest, milliseconds.
@@ -35,6 +36,9 @@ pub(super) fn check(settings: &UpSettings) -> anyhow::Result<()> {
         {
             return wrong(format!("{name} is HOST:PORT, and {address:?} is not"));
         }
+    }
+    if let Some(address) = &settings.web.assets_base_url {
+        AssetsBase::parse(address)?;
     }
     if settings.gateway.drain_ms > LONGEST_DRAIN_MS {
         return wrong(format!("gateway.drainMs is at most {LONGEST_DRAIN_MS}, as a stop takes at most 5 s"));
@@ -84,6 +88,7 @@ mod tests {
             format!("{:#}", read(Some(&file)).unwrap_err())
         };
         assert!(refused("listne: 127.0.0.1:1").contains("listne"));
+        assert!(refused("web: {assetsBaseURL: cdn.example.org}").contains("web.assetsBaseURL"));
         assert!(refused("gateway: {drainMs: 4001}").contains("gateway.drainMs"));
         assert!(refused("listen: localhost").contains("listen is HOST:PORT"));
         assert!(refused("store: {shards: 0}").contains("store.shards"));

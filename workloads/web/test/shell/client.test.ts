@@ -1,3 +1,4 @@
+import { IDBFactory } from 'fake-indexeddb';
 import { expect, test } from 'vitest';
 import type { Client } from '../../src/core';
 import type { ServerFrame } from '../../src/core/wire/frames';
@@ -55,6 +56,24 @@ test('written offline, reloaded offline, sent once and in order when the network
   await until('all sent', () => again.status.get().unsent === 0);
   expect(server.texts()).toEqual(['hello', ...words]);
   expect(rowsOf(again, ROOM)).toEqual(['hello', ...words]);
+  await again.close();
+});
+
+test('a device that holds nothing starts in the midst of a room', async () => {
+  const server = new Server();
+  server.write('hello');
+  const { profile, client } = await signedIn(server);
+  await client.close();
+  profile.indexedDB = new IDBFactory();
+  const again = await profile.open();
+  // As the view does: as soon as the list names the room.
+  const look = (): void => {
+    if (again.room(ROOM).get()) again.timeline(ROOM).subscribe(() => {});
+  };
+  const end = again.rooms.subscribe(look);
+  look();
+  await until('its row', () => rowsOf(again, ROOM).includes('hello'));
+  end();
   await again.close();
 });
 

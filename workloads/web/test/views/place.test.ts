@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { GapRow, MessageRow } from '../../src/core/interface';
+import type { GapRow, MessageRow, NoticeRow } from '../../src/core/interface';
 import { newIndex, needsLoading } from '../../src/views/timeline/new_line';
 import { placeOf } from '../../src/views/timeline/place';
 import { indexOfKey, moveTo } from '../../src/views/timeline/rove';
@@ -36,10 +36,18 @@ it('draws the new line over the first message of others only', () => {
   expect(newIndex(timelineOf('r', rows), undefined)).toBe(-1);
 });
 
+it('draws the new line over the message that comes after notices', () => {
+  const notice = (seq: number): NoticeRow => ({ type: 'notice', key: `n-${seq}`, seq, sender: 'u-ada', at: 0, kind: 'member_joined', user: 'u-ada' });
+  expect(newIndex(timelineOf('r', [notice(1), notice(2), message(3, 'u-ada', 8, 'b')]), 0)).toBe(2);
+  expect(newIndex(timelineOf('r', [notice(1), notice(2)]), 0)).toBe(-1);
+});
+
 it('asks for rows that lie before what is held or in a gap', () => {
   const rows = [message(40, 'u-ada', 9, 'a'), message(41, 'u-ada', 8, 'b')];
   expect(needsLoading(timelineOf('r', rows, { hasOlder: true }), 12)).toBe(true);
   expect(needsLoading(timelineOf('r', rows, { hasOlder: true }), 40)).toBe(false);
+  expect(needsLoading(timelineOf('r', rows, { hasOlder: true }), 0)).toBe(true);
+  expect(needsLoading(timelineOf('r', [message(900, 'u-ada', 9, 'a')], { hasOlder: true }), 0)).toBe(false);
   expect(needsLoading(timelineOf('r', [message(1, 'u-ada', 9, 'a'), gap, message(5, 'u-ada', 8, 'b')]), 1)).toBe(true);
 });
 

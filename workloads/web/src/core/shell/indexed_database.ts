@@ -123,6 +123,8 @@ export class IndexedDatabase implements Database {
     if (listLoaded !== undefined) work.push(state.put(listLoaded, 'list_loaded'));
     if (settings) work.push(state.put(settings, 'settings'));
     if (ending !== undefined) work.push(state.put(ending, 'ending'));
+    // Said outright, it happens also when this page is gone by then.
+    transaction.commit();
     await Promise.all(work);
   }
 

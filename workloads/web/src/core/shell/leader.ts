@@ -20,7 +20,7 @@ import { toNotify } from './notify';
 import type { SafeDatabase } from './open_database';
 import { Watchers } from './watchers';
 
-/** Drafts are written this long after the last key, ms. */
+/** A draft is written at most this long after a key, ms, however fast one types. */
 const DRAFT_MS = 400;
 
 export interface LeaderParts {
@@ -49,6 +49,7 @@ export class Leader implements Backend, Listener {
   #lastRefreshError: string | undefined;
   #draftTimer: unknown;
   #writing = false;
+  #writeAgain = false;
 
   constructor(parts: LeaderParts) {
     this.#parts = parts;
@@ -105,9 +106,9 @@ export class Leader implements Backend, Listener {
     if (this.#parts.environment.isOnline()) this.foreground();
   }
 
-  /** The tab may go: what has gathered is written. */
+  /** The tab may go: what has gathered is written, and waits for nothing. */
   hidden(): void {
-    void this.#flush();
+    if (this.#keeper.hasWork) void this.save();
   }
 
   /* ---- coming and going ------------------------------------------------------------------------------------- */
@@ -237,6 +238,7 @@ export class Leader implements Backend, Listener {
   #follow(change: Change, isLive: boolean): void {
     switch (change.type) {
       case 'caught_up':
+        this.#rooms.caughtUp();
         return void this.#rooms.refreshList();
       case 'joined':
         if (this.#driver?.engine.firstFold === undefined) void this.refreshRoom(change.room).catch(() => {});
@@ -330,12 +332,19 @@ export class Leader implements Backend, Listener {
   }
 
   async #flush(): Promise<void> {
-    if (this.#writing || !this.#keeper.hasWork) return;
+    if (!this.#keeper.hasWork) return;
+    if (this.#writing) {
+      this.#writeAgain = true;
+      return;
+    }
     this.#writing = true;
     try {
       await this.save();
     } finally {
       this.#writing = false;
+      // What was asked for meanwhile is not in what was written.
+      if (this.#writeAgain) void this.#flush();
+      this.#writeAgain = false;
     }
   }
 
@@ -434,9 +443,14 @@ export class Leader implements Backend, Listener {
     this.#tell({ type: 'draft', room, draft });
     const isEmpty = draft.text === '' && draft.replyTo === undefined;
     this.#keeper.noteDraft(room, isEmpty ? undefined : draft);
+    if (this.#draftTimer !== undefined && !isEmpty) return;
     this.#parts.environment.clearTimer(this.#draftTimer);
+    const write = (): void => {
+      this.#draftTimer = undefined;
+      void this.#flush();
+    };
     // An emptied one is not thinned: what was sent must not come back as a draft. A send that follows takes it along.
-    this.#draftTimer = this.#parts.environment.setTimer(() => void this.#flush(), isEmpty ? 0 : DRAFT_MS);
+    this.#draftTimer = this.#parts.environment.setTimer(write, isEmpty ? 0 : DRAFT_MS);
   }
 
   async settings(settings: Settings): Promise<void> {

@@ -20,6 +20,8 @@ export class LeaderRooms {
   readonly #context: LeaderContext;
   readonly #older = new Map<string, (error: ClientError | undefined) => void>();
   #listing: Promise<void> | undefined;
+  /** Rooms were asked for before it was known which ones there are. */
+  #asked: (() => void)[] = [];
 
   constructor(context: LeaderContext) {
     this.#context = context;
@@ -74,8 +76,17 @@ export class LeaderRooms {
     if (!this.#context.model.facts.has(room)) await this.refreshRoom(room);
   }
 
+  /** List and inbox were read to their ends: it is known which rooms we are in. */
+  caughtUp(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const goOn of asked) goOn();
+  }
+
   async open(room: string): Promise<OpenedRoom | undefined> {
-    const timeline = this.#context.driver()?.engine.timeline(room);
+    const engine = this.#context.driver()?.engine;
+    if (engine?.firstFold && !engine.timeline(room)) await new Promise<void>((resolve) => this.#asked.push(resolve));
+    const timeline = engine?.timeline(room);
     if (!timeline) return undefined;
     const view = this.#context.model.timelineOf(room);
     if (!view.isOpened) {

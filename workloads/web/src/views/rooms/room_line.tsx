@@ -44,7 +44,7 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
         <span className="room-line-top">
           <bdi className="room-line-title">{room.title}</bdi>
           {muted && <BellOff size={13} role="img" aria-label={say('muted')} />}
-          <time dateTime={new Date(room.lastAt).toISOString()}>{dates.short(room.lastAt, now)}</time>
+          {room.lastMessage && <time dateTime={new Date(room.lastAt).toISOString()}>{dates.short(room.lastAt, now)}</time>}
         </span>
         <span className="room-line-bottom">
           <Preview room={room} />

@@ -1,4 +1,4 @@
-import { memo, useCallback, useState } from 'react';
+import { memo, useCallback, useState, useSyncExternalStore } from 'react';
 import type { MessageRow, UserId } from '../../core/interface';
 import { useLanguage, useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
@@ -87,12 +87,18 @@ export function useMentions(row: MessageRow): FindMention {
   const account = useReadable(client.account);
   const me = account.state === 'signed-in' ? account.user : '';
   const { users, room } = row.mentions;
+  const subscribe = useCallback((tell: () => void) => {
+    const ends = users.map((user) => client.profile(user).subscribe(tell));
+    return () => ends.forEach((end) => end());
+  }, [client, users]);
+  // Their names, as one value: they may come later than the message.
+  const names = useSyncExternalStore(subscribe, () => users.map((user) => client.profile(user).get()).map((one) => (one ? `${one.username} ${one.displayName}` : '')).join('\n'));
   return useCallback<FindMention>(
     (username) => {
       if (room && username === 'room') return { name: 'room', me: true };
       const found = users.map((user: UserId) => client.profile(user).get()).find((profile) => profile?.username.toLowerCase() === username.toLowerCase());
       return found && { name: nameOf(found, username), me: found.id === me };
     },
-    [client, users, room, me],
+    [client, users, room, me, names],
   );
 }

@@ -15,13 +15,20 @@ const CONTEXT = 120;
 /** What tells that the user moves the list, not a measurement. */
 const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const;
 
+interface Aim {
+  readonly index: number;
+  readonly align: 'start' | 'center';
+}
+
 /** Where the list stands: it follows the end, opens at the first unread row, and jumps where it is asked to. */
 export function useScroll(client: Client, room: RoomId, timeline: Timeline, newAfter: Seq | undefined, scroller: RefObject<HTMLElement | null>) {
   const list = useRef<VirtualizerHandle>(null);
   const stick = useRef(true);
   /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
-  const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
+  const aim = useRef<Aim>(undefined);
   const placed = useRef(-1);
+  /** The first unread row is being loaded: what is shown meanwhile is not read. */
+  const seeking = useRef(false);
   const lastOffset = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const [flash, setFlash] = useState<string>();
@@ -38,8 +45,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
 
   const read = useCallback(() => {
     const handle = list.current;
-    if (!handle || document.visibilityState !== 'visible' || !document.hasFocus()) return;
-    let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(handle.scrollOffset + handle.viewportSize - 8);
+    if (!handle || seeking.current || document.visibilityState !== 'visible' || !document.hasFocus()) return;
+    let index = stick.current ? latest.current.length - 1 : handle.findItemIndex(offsetOf(handle, aim.current) + handle.viewportSize - 8);
     for (; index >= 0; index--) {
       const row = latest.current.row(index);
       if (row?.type !== 'gap' && row?.seq !== undefined) return client.markRead(room, row.seq);
@@ -52,14 +59,28 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     list.current?.scrollToIndex(index, align === 'start' ? { align, offset: -CONTEXT } : { align });
   }, []);
 
+  /** Where the list stands after it was moved or measured, and what of it is thereby read. */
+  const look = useCallback(() => {
+    const handle = list.current;
+    if (!handle) return;
+    if (isAtEnd(handle, offsetOf(handle, aim.current))) {
+      // All up to the end is in view: from here on it is followed.
+      stick.current = true;
+      aim.current = undefined;
+    }
+    setAtEnd(stick.current);
+    read();
+  }, [read]);
+
   const toIndex = useCallback(
     (index: number, align: 'start' | 'center') => {
       stick.current = false;
       aim.current = { index, align };
-      setAtEnd(false);
       toAim();
+      // A list that fits into its frame does not scroll, so no event tells where it stands. In the next frame it is measured.
+      requestAnimationFrame(() => requestAnimationFrame(look));
     },
-    [toAim],
+    [toAim, look],
   );
 
   useEffect(() => {
@@ -100,15 +121,22 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const first = placed.current < 0;
     placed.current = timeline.resets;
     if (first && newAfter !== undefined && needsLoading(timeline, newAfter)) {
-      void client.loadAround(room, newAfter + 1).then(() => requestAnimationFrame(() => {
+      seeking.current = true;
+      stick.current = false;
+      const found = () => requestAnimationFrame(() => {
+        seeking.current = false;
         const index = newIndex(latest.current, newAfter);
         if (index >= 0) toIndex(index, 'start');
-      }), () => undefined);
+        else toEnd();
+        look();
+      });
+      void client.loadAround(room, newAfter + 1).then(found, found);
+      return;
     }
     const index = first ? newIndex(timeline, newAfter) : -1;
     if (index > 0) toIndex(index, 'start');
     else toEnd();
-  }, [client, room, timeline, newAfter, toEnd, toIndex]);
+  }, [client, room, timeline, newAfter, toEnd, toIndex, look]);
 
   const appended = useRef(timeline.appended);
   useLayoutEffect(() => {
@@ -117,7 +145,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const wrote = appended.current !== timeline.appended && last?.type === 'message' && last.mine && last.seq === undefined;
     appended.current = timeline.appended;
     if (stick.current || wrote) toEnd();
-    read();
+    // What is aimed at is not measured yet: `look` reads it.
+    if (!aim.current) read();
   }, [timeline, toEnd, read]);
 
   useEffect(() => {
@@ -134,7 +163,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     (offset: number) => {
       const handle = list.current;
       if (!handle) return;
-      const end = handle.scrollSize - offset - handle.viewportSize < END_WITHIN;
+      const end = isAtEnd(handle, offset);
       if (end && !aim.current) stick.current = true;
       else if (offset < lastOffset.current - 2) stick.current = false;
       lastOffset.current = offset;
@@ -150,7 +179,20 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   const onResize = useCallback(() => {
     if (stick.current) toEnd();
     else toAim();
-  }, [toEnd, toAim]);
+    look();
+  }, [toEnd, toAim, look]);
 
   return { list, atEnd, flash, firstShown, toEnd, toIndex, jump, onScroll, onResize };
+}
+
+/** Where the list stands, or will as soon as the browser has scrolled it to what was asked for. */
+function offsetOf(list: VirtualizerHandle, aim: Aim | undefined): number {
+  if (!aim) return list.scrollOffset;
+  const top = list.getItemOffset(aim.index);
+  const wanted = aim.align === 'start' ? top - CONTEXT : top - (list.viewportSize - list.getItemSize(aim.index)) / 2;
+  return Math.max(0, Math.min(wanted, list.scrollSize - list.viewportSize));
+}
+
+function isAtEnd(list: VirtualizerHandle, offset: number): boolean {
+  return list.scrollSize - offset - list.viewportSize < END_WITHIN;
 }

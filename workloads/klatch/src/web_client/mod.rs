@@ -17,6 +17,7 @@ use axum::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::assets_base::AssetsBase;
 use crate::failure::Failure;
 
 /// Bytes of all files together: ours has some 2 MiB with both compressed forms. More is the wrong folder.
@@ -26,15 +27,11 @@ const HASHED: &str = "/assets/";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Asked again each time, answered 304 while nothing changed.
 const ASK_AGAIN: &str = "no-cache";
-/// Only files of this origin, no inline script or style, no strings as code (CSP level 3, Trusted Types). `default` is the
-/// policy that lets the one service worker in.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-connect-src 'self'; manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; \
-frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default 'allow-duplicates'";
 
 /// Files by path.
 pub(crate) struct WebClient {
     files: HashMap<String, File>,
+    policy: HeaderValue,
 }
 
 struct File {
@@ -47,11 +44,11 @@ struct File {
 }
 
 impl WebClient {
-    /// Reads the folder that `npm run build` made.
+    /// Reads the folder that `npm run build` made. With `assets`, pages and service worker ask there for the hashed files.
     ///
     /// # Errors
     /// When it is none, in words for an owner.
-    pub(crate) fn read(folder: &Path) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn read(folder: &Path, assets: Option<&AssetsBase>) -> anyhow::Result<Arc<Self>> {
         if !folder.join("index.html").is_file() {
             return Err(Failure::local(format!(
                 "{} holds no web client (no index.html); build it with 'make web', or leave --web out",
@@ -61,6 +58,9 @@ impl WebClient {
         }
         let mut found = Found { bytes: 0, files: HashMap::new() };
         found.walk(folder, "")?;
+        if let Some(assets) = assets {
+            found.move_assets(assets)?;
+        }
         let mut files = HashMap::with_capacity(found.files.len());
         for (path, plain) in &found.files {
             let Some(media_type) = media_type(path) else { continue };
@@ -77,7 +77,7 @@ impl WebClient {
             };
             files.insert(path.clone(), file);
         }
-        Ok(Arc::new(Self { files }))
+        Ok(Arc::new(Self { files, policy: HeaderValue::from_str(&policy(assets))? }))
     }
 
     fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
@@ -91,13 +91,13 @@ impl WebClient {
         }
         let out = response.headers_mut();
         out.insert(header::ETAG, file.tag.clone());
+        out.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         for (name, value) in [
             (header::CACHE_CONTROL, file.cache),
             (header::CONTENT_TYPE, file.media_type),
             (header::VARY, "accept-encoding"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
         ] {
             out.insert(name, HeaderValue::from_static(value));
         }
@@ -161,6 +161,45 @@ impl Found {
         }
         Ok(())
     }
+
+    /// Makes the page and the service worker load hashed files from elsewhere; these find each other beside themselves. The
+    /// page's revision changes with it, or a browser would keep the page it has for offline use.
+    fn move_assets(&mut self, assets: &AssetsBase) -> anyhow::Result<()> {
+        let there = format!("\"{}", assets.folder());
+        self.rewrite("/index.html", &[("\"/assets/", &there)])?;
+        let revision = format!("\"page-{}-", &hex(&Sha256::digest(assets.folder()))[..16]);
+        self.rewrite("/sw.js", &[("\"assets/", &there), ("\"page-", &revision)])
+    }
+
+    /// What is replaced must be there: else the build is one this server does not know.
+    fn rewrite(&mut self, path: &str, changes: &[(&str, &str)]) -> anyhow::Result<()> {
+        let Some(file) = self.files.get(path) else { bail!("the web client has no {path}") };
+        let mut text = std::str::from_utf8(file).with_context(|| format!("{path} of the web client"))?.to_owned();
+        for (old, new) in changes {
+            if !text.contains(old) {
+                bail!(
+                    "web.assetsBaseURL does not fit this web client: its {path} has no {old}; build it with 'make web'"
+                );
+            }
+            text = text.replace(old, new);
+        }
+        // Few KiB, and asked for only when they have changed: they go uncompressed.
+        self.files.remove(&format!("{path}.br"));
+        self.files.remove(&format!("{path}.gz"));
+        self.files.insert(path.to_owned(), text.into());
+        Ok(())
+    }
+}
+
+/// Only files of this origin and of the assets' folder elsewhere, no inline script or style, no strings as code (CSP level 3,
+/// Trusted Types). `default` is the policy that lets the one service worker in, which fetches the assets for offline use.
+fn policy(assets: Option<&AssetsBase>) -> String {
+    let assets = assets.map(|assets| format!(" {}", assets.folder())).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'{assets}; style-src 'self'{assets}; img-src 'self'{assets} data: blob:; \
+connect-src 'self'{assets}; manifest-src 'self'; worker-src 'self'; font-src 'self'{assets}; base-uri 'none'; \
+form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default 'allow-duplicates'"
+    )
 }
 
 /// What a client's build consists of; other files are not served.
@@ -199,7 +238,7 @@ mod tests {
         ] {
             fs::write(folder.path().join(name), content).unwrap();
         }
-        let client = WebClient::read(folder.path()).unwrap();
+        let client = WebClient::read(folder.path(), None).unwrap();
         (folder, client)
     }
 
@@ -244,9 +283,46 @@ mod tests {
     }
 
     #[test]
+    fn assets_of_another_place_are_named_and_allowed_and_nothing_else_is() {
+        let (folder, _) = built();
+        fs::write(
+            folder.path().join("index.html"),
+            "<script src=\"/assets/main-1a.js\"></script><link href=\"/icon.svg\">",
+        )
+        .unwrap();
+        fs::write(
+            folder.path().join("sw.js"),
+            "[{url:\"assets/main-1a.js\"},{url:\"index.html\",revision:\"page-1\"}]",
+        )
+        .unwrap();
+        fs::write(folder.path().join("sw.js.br"), "of the old text").unwrap();
+        let read = |base: &str| {
+            let client = WebClient::read(folder.path(), Some(&AssetsBase::parse(base).unwrap())).unwrap();
+            let text = |path: &str| String::from_utf8(client.files[path].plain.to_vec()).unwrap();
+            let page = client.answer("/sw.js", &asking(header::ACCEPT_ENCODING, "br")).unwrap();
+            assert!(page.headers().get(header::CONTENT_ENCODING).is_none());
+            let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+            (text("/index.html"), text("/sw.js"), policy)
+        };
+        let (page, worker, policy) = read("https://cdn.example.org/k/");
+        assert_eq!(
+            page,
+            "<script src=\"https://cdn.example.org/k/assets/main-1a.js\"></script><link href=\"/icon.svg\">"
+        );
+        assert!(worker.starts_with("[{url:\"https://cdn.example.org/k/assets/main-1a.js\"},{url:\"index.html\""));
+        assert!(policy.contains("script-src 'self' https://cdn.example.org/k/assets/;"), "{policy}");
+        assert!(policy.contains("worker-src 'self';"), "{policy}");
+        // Another place is another page, also for a service worker.
+        assert_ne!(worker, read("https://cdn.example.org/l/").1.replace("/l/", "/k/"));
+        fs::write(folder.path().join("sw.js"), "of an unknown build").unwrap();
+        let base = AssetsBase::parse("https://cdn.example.org/").unwrap();
+        assert!(WebClient::read(folder.path(), Some(&base)).err().unwrap().to_string().contains("make web"));
+    }
+
+    #[test]
     fn a_folder_without_a_client_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = WebClient::read(folder.path()).err().unwrap().to_string();
+        let refused = WebClient::read(folder.path(), None).err().unwrap().to_string();
         assert!(refused.contains("make web"), "{refused}");
     }
 }
