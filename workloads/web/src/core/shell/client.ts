@@ -2,7 +2,7 @@
 import { ClientError } from '../error';
 import type { Actions, Client, FriendList, Member, MemberList, Presence, Profile, Readable, RoomRow, SessionList, Settings, Thread, Timeline } from '../interface';
 import { Cell, Cells } from '../model/cell';
-import type { Model } from '../model/model';
+import { draftKey, type Model } from '../model/model';
 import { profileOf } from '../model/people';
 import type { FriendOut, MemberOut, Profile as WireProfile, SessionOut } from '../wire/http';
 import { actions } from './actions';
@@ -244,7 +244,7 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     profile,
     friends: lists.friends,
     sessions: lists.sessions,
-    draft: (room) => model.draft.of(room),
+    draft: (room, thread) => model.draft.of(draftKey(room, thread)),
     settings: model.settings as Readable<Settings>,
     onNotification: (listener) => subscribe(tab.notifications, listener),
     onRead: (listener) => subscribe(tab.reads, listener),

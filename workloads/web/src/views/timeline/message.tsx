@@ -11,6 +11,7 @@ import { MessageState } from './message_state';
 import { MessageTools } from './message_tools';
 import { Reactions } from './reactions';
 import { ReplyQuote } from './reply_quote';
+import { ThreadLink } from './thread_link';
 import './message.css';
 
 export interface MessageProps {
@@ -21,10 +22,12 @@ export interface MessageProps {
   readonly active: boolean;
   readonly flash: boolean;
   readonly origin: MessageRow | undefined;
+  /** Show the way into the thread that begins with it. */
+  readonly threadLink?: boolean;
 }
 
 /** One message. It draws anew only when something about it changed. */
-export const Message = memo(function Message({ row, grouped, receipt, active, flash, origin }: MessageProps) {
+export const Message = memo(function Message({ row, grouped, receipt, active, flash, origin, threadLink = false }: MessageProps) {
   const { say, dates } = useLanguage();
   const profile = useProfile(row.sender);
   const name = nameOf(profile, say('somebody'));
@@ -63,6 +66,7 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
         </div>
         <Failure row={row} reachable={active} />
         {row.reactions.length > 0 && <Reactions row={row} reachable={active} />}
+        {threadLink && row.replies && <ThreadLink row={row} replies={row.replies} reachable={active} />}
       </div>
       {(near || active || held) && <MessageTools row={row} reachable={active} onHold={setHeld} />}
     </article>

@@ -31,7 +31,7 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
   const { jump } = scroll;
   const { focusIndex } = rove;
   const jumpTo = useCallback((seq: Seq) => void jump(seq).then((index) => index >= 0 && focusIndex(index)), [jump, focusIndex]);
-  const list = useListActions(room, false, jumpTo);
+  const list = useListActions(room, undefined, jumpTo);
   useAnnouncements(timeline, room.id);
 
   useEffect(() => {
