@@ -50,6 +50,8 @@ export class Model {
   /** What lists of this tab may have to read again. */
   onFriends: () => void = () => {};
   onMembers: (room: string) => void = () => {};
+  /** A room whose rows may be looked at before it was ours to open. */
+  onJoined: (room: string) => void = () => {};
   #account: Account = { state: 'loading' };
   #status = STARTING;
   #me: WireMe | undefined;
@@ -94,6 +96,12 @@ export class Model {
   #readerOf(room: string): Reader {
     const facts = this.facts.get(room);
     return { me: this.myId, now: this.serverNow, threadRead: (root) => facts?.threadsRead?.[root], threadsFrom: facts?.threadsFrom ?? Infinity };
+  }
+
+  /** Somebody looks at this room, and its rows are not here. */
+  isLookedAt(room: string): boolean {
+    const timeline = this.#timelines.get(room);
+    return timeline !== undefined && timeline.timeline.isWatched && !timeline.isOpened;
   }
 
   openedRooms(): string[] {
@@ -180,6 +188,8 @@ export class Model {
         return this.#roomChanged(roomOfDraft(news.room));
       case 'friend':
         return this.onFriends();
+      case 'joined':
+        return this.onJoined(news.room);
       case 'said':
         this.outbox.said(news.pending);
         return this.#outboxChanged(news.pending.message.room);

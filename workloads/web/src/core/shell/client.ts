@@ -172,6 +172,10 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     };
     return view.timeline;
   };
+  // A room is shown as soon as the list names it; its log is there a moment later.
+  model.onJoined = (room) => {
+    if (model.isLookedAt(room)) void open(room).catch(() => {});
+  };
   const presence = (user: string): Readable<Presence> => {
     const cell = model.people.presence.of(user);
     cell.onFirst ??= look;
