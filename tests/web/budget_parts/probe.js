@@ -25,18 +25,28 @@ function install() {
   observe('largest-contentful-paint', (entry) => (probe.paint = entry.startTime));
   observe('event', (entry) => ['keydown', 'keypress', 'input', 'beforeinput'].includes(entry.name) && probe.keys.push({ at: entry.startTime, ms: entry.duration }), { durationThreshold: 16 });
 
+  /** A bound for what hangs, ms. */
+  const PATIENCE_MS = 20_000;
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   const list = () => document.querySelector('.timeline, #bare');
   const rows = () => [...list().querySelectorAll('[data-row]')];
   Object.assign(probe, {
     painted,
+    /** Frame by frame, until it holds. */
+    async until(is) {
+      const start = performance.now();
+      while (!is()) {
+        if (performance.now() - start > PATIENCE_MS) throw new Error(`never came: ${is}`);
+        await frame();
+      }
+    },
     mounted: () => rows().length,
     /** How long until `is` holds and was painted, ms. */
     async after(act, is) {
       const start = performance.now();
       act();
-      while (!is()) await frame();
+      await probe.until(is);
       await painted();
       return performance.now() - start;
     },

@@ -80,10 +80,10 @@ async function echo(page, report) {
       const start = performance.now();
       const row = () => [...document.querySelectorAll('.timeline [data-row]')].findLast((one) => one.textContent.includes(text));
       document.querySelector('[data-region="composer"] textarea').dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
-      while (!row()) await new Promise((resolve) => requestAnimationFrame(resolve));
+      await probe.until(row);
       await probe.painted();
       const echo = performance.now() - start;
-      while (row()?.querySelector('.message-state-sending, .message-state-queued')) await new Promise((resolve) => requestAnimationFrame(resolve));
+      await probe.until(() => !row()?.querySelector('.message-state-sending, .message-state-queued'));
       return { echo, stored: performance.now() - start };
     }, text);
     echoes.push(times.echo);

@@ -26,7 +26,6 @@ module.exports = async function start(world, report) {
   await page.goto(`${await world.address()}/#/room/${room.id}`);
   await page.locator('.timeline [data-row]').first().waitFor();
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-  await page.evaluate(() => new Promise((resolve) => (navigator.serviceWorker.controller ? resolve() : navigator.serviceWorker.addEventListener('controllerchange', () => resolve()))).catch(() => {})).catch(() => {});
   await warm(page, report);
   await page.context().close();
 };
@@ -42,7 +41,7 @@ async function warm(page, report) {
   for (let count = 0; count < 3; count += 1) {
     await page.reload({ waitUntil: 'commit' });
     times.push(await page.evaluate(async (text) => {
-      while (!document.querySelector('.timeline')?.textContent.includes(text)) await new Promise((resolve) => requestAnimationFrame(resolve));
+      await probe.until(() => document.querySelector('.timeline')?.textContent.includes(text));
       await probe.painted();
       return performance.now();
     }, `line ${MESSAGES}.`));

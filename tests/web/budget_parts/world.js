@@ -129,7 +129,7 @@ class World {
 }
 
 function serve(data, started) {
-  const child = spawn(path.join(target, 'debug/klatch'), ['up', '--no-limits', '--data', data, '--listen', '127.0.0.1:0', '--web', path.join(web, 'dist')], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, KLATCH_LOG: 'error' } });
+  const child = spawn(path.join(target, 'debug/klatch'), ['up', '--no-limits', '--data', data, '--listen', '127.0.0.1:0', '--web', process.env.KLATCH_WEB_DIST ?? path.join(web, 'dist')], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, KLATCH_LOG: 'error' } });
   started(child);
   process.on('exit', () => child.kill('SIGKILL'));
   return new Promise((resolve, reject) => {

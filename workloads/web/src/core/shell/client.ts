@@ -187,12 +187,24 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     cell.onFirst ??= () => lists.wantProfile(user);
     return cell;
   };
+  // Receipts are pushed while one is connected: they are read once a connection.
+  const receiptsRead = new Set<string>();
+  const readReceipts = (room: string): void => {
+    const small = (model.facts.get(room)?.memberCount ?? SMALL_ROOM + 1) <= SMALL_ROOM;
+    if (!small || receiptsRead.has(room)) return;
+    receiptsRead.add(room);
+    void tab.ready.then(() => lists.loadMembers(room, true)).catch(() => receiptsRead.delete(room));
+  };
+  let wasOnline = false;
+  const endStatus = model.status.subscribe(() => {
+    const isOnline = model.status.get().connection === 'online';
+    if (wasOnline && !isOnline) receiptsRead.clear();
+    if (!wasOnline && isOnline) model.receipts.watched().forEach(readReceipts);
+    wasOnline = isOnline;
+  });
   const receipts = (room: string): Client['receipts'] extends (room: string) => infer R ? R : never => {
     const cell = model.receipts.of(room);
-    cell.onFirst ??= () => {
-      const small = (model.facts.get(room)?.memberCount ?? SMALL_ROOM + 1) <= SMALL_ROOM;
-      if (small) void tab.ready.then(() => lists.loadMembers(room, true)).catch(() => {});
-    };
+    cell.onFirst ??= () => readReceipts(room);
     return cell;
   };
 
@@ -210,7 +222,10 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
   });
   let user = model.myId;
   const endAccount = model.account.subscribe(() => {
-    if (model.myId !== user) lists.clear();
+    if (model.myId !== user) {
+      lists.clear();
+      receiptsRead.clear();
+    }
     user = model.myId;
   });
 
@@ -255,6 +270,7 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     close: async () => {
       isOpen = false;
       endSigns();
+      endStatus();
       endAccount();
       await tab.close();
     },
