@@ -58,7 +58,7 @@ async function build(world) {
   const { output } = await make({
     root: path.join(__dirname, 'bare'),
     configFile: false,
-    logLevel: 'warn',
+    logLevel: 'error',
     define: { 'process.env.NODE_ENV': '"production"' },
     oxc: { jsx: { runtime: 'automatic' } },
     resolve: { alias: Object.fromEntries(['react', 'react-dom', 'virtua'].map((name) => [name, fs.realpathSync(path.join(react, name))])) },

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react';
-import { Virtualizer, type VirtualizerHandle } from 'virtua';
+import { VirtualList, type VirtualizerHandle } from '../controls/virtual_list';
 import type { MessageRow, RoomRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
@@ -29,7 +29,7 @@ export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }
   const settings = useReadable(client.settings);
   const [active, setActive] = useState<string>();
   const scroller = useRef<HTMLDivElement>(null);
-  const handle = useRef<VirtualizerHandle>(null);
+  const handle = useRef<VirtualListHandle>(null);
   const atEnd = useRef(true);
   const close = () => {
     go({ page: 'room', room: room.id });
@@ -85,14 +85,14 @@ export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }
       <MessageActionsContext value={list.actions}>
         <div className="panel-body thread-body" ref={scroller} role="log" aria-live="off" aria-label={say('thread')} tabIndex={rows.length === 0 ? 0 : -1} onKeyDown={onKeyDown}>
           {rows.length === 0 && <Skeleton lines={3} label={say('loading')} />}
-          <Virtualizer ref={handle} data={rows} onScroll={onScroll} keepMounted={rows.length > 0 ? [activeIndex] : []}>
+          <VirtualList ref={handle} data={rows} onScroll={onScroll} keepMounted={rows.length > 0 ? [activeIndex] : []}>
             {(row: MessageRow, index) => (
               <div key={row.key} className={index === 0 && thread.root ? 'thread-root' : 'thread-answer'} onFocus={() => setActive(row.key)}>
                 <Message row={row} grouped={index > 1 && placeOf(row, rows[index - 1], false).grouped} receipt={receiptOf(row, receipts)} active={index === activeIndex} flash={false} origin={undefined} />
                 {index === 0 && thread.root && <p className="thread-count">{say('replies', { count: thread.rows.length })}</p>}
               </div>
             )}
-          </Virtualizer>
+          </VirtualList>
           {thread.more && <button type="button" className="more" onClick={() => void client.loadThread(room.id, root)}>{say('load_more')}</button>}
         </div>
         <DeleteQuestion {...list} />

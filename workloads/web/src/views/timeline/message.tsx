@@ -34,6 +34,8 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
   const mention = useMentions(row);
   const [near, setNear] = useState(false);
   const [held, setHeld] = useState(false);
+  /** Its tools would be cut off by the list's upper edge. */
+  const [low, setLow] = useState(false);
   const classes = ['message', grouped ? 'message-grouped' : '', flash ? 'message-flash' : '', row.mentionsMe && !row.mine ? 'message-mentions-me' : '', row.state === 'failed' ? 'message-failed' : ''];
   return (
     <article
@@ -41,7 +43,10 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
       data-row={row.key}
       tabIndex={active ? 0 : -1}
       aria-label={messageLabel(row, name, dates.time(row.at), receipt, say)}
-      onPointerEnter={() => setNear(true)}
+      onPointerEnter={(event) => {
+        setNear(true);
+        setLow(isAtTop(event.currentTarget));
+      }}
       onPointerLeave={() => setNear(false)}
     >
       <div className="message-side">
@@ -68,10 +73,18 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
         {row.reactions.length > 0 && <Reactions row={row} reachable={active} />}
         {threadLink && row.replies && <ThreadLink row={row} replies={row.replies} reachable={active} />}
       </div>
-      {(near || active || held) && <MessageTools row={row} reachable={active} onHold={setHeld} />}
+      {(near || active || held) && <MessageTools row={row} reachable={active} low={low} onHold={setHeld} />}
     </article>
   );
 });
+
+/** Room the tools take above a message, px. */
+const TOOLS_ABOVE = 20;
+
+function isAtTop(message: HTMLElement): boolean {
+  const list = message.closest('[role="log"]');
+  return list !== null && message.getBoundingClientRect().top - list.getBoundingClientRect().top < TOOLS_ABOVE;
+}
 
 function MessageBody({ row, mention, reachable }: { row: MessageRow; mention: FindMention; reachable: boolean }) {
   const say = useWords();

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
-import type { VirtualizerHandle } from 'virtua';
+import type { VirtualizerHandle } from '../controls/virtual_list';
 import type { Client, RoomId, Seq, Timeline } from '../../core/interface';
 import { needsLoading, newIndex } from './new_line';
 
@@ -17,7 +17,7 @@ const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const;
 
 /** Where the list stands: it follows the end, opens at the first unread row, and jumps where it is asked to. */
 export function useScroll(client: Client, room: RoomId, timeline: Timeline, newAfter: Seq | undefined, scroller: RefObject<HTMLElement | null>) {
-  const list = useRef<VirtualizerHandle>(null);
+  const list = useRef<VirtualListHandle>(null);
   const stick = useRef(true);
   /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
   const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
@@ -72,6 +72,15 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       for (const hand of HANDS) element?.removeEventListener(hand, free);
     };
   }, [scroller]);
+
+  // The text field grows, a banner comes: what was at the end stays there.
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => stick.current && toEnd());
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [scroller, toEnd]);
 
   const { prepended } = timeline;
   useLayoutEffect(() => {
