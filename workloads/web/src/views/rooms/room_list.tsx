@@ -19,7 +19,7 @@ export function RoomList({ current }: { current: RoomId | undefined }) {
   const [focused, setFocused] = useState<RoomId>();
   const [showHidden, setShowHidden] = useState(false);
   const scroller = useRef<HTMLDivElement>(null);
-  const handle = useRef<VirtualListHandle>(null);
+  const handle = useRef<VirtualizerHandle>(null);
   const rows = useMemo(() => (showHidden ? [...list.rows, ...list.hidden] : list.rows), [list, showHidden]);
   const reachable = Math.max(0, rows.findIndex((row) => row.id === (focused ?? current)));
 

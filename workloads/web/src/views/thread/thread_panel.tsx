@@ -29,7 +29,7 @@ export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }
   const settings = useReadable(client.settings);
   const [active, setActive] = useState<string>();
   const scroller = useRef<HTMLDivElement>(null);
-  const handle = useRef<VirtualListHandle>(null);
+  const handle = useRef<VirtualizerHandle>(null);
   const atEnd = useRef(true);
   const close = () => {
     go({ page: 'room', room: room.id });

@@ -40,7 +40,7 @@ export function indexOfKey(timeline: Timeline, key: string, index: number): numb
 }
 
 /** One row is in the tab order; arrow keys move it. The list keeps that row mounted, so focus is never lost by scrolling. */
-export function useRove(timeline: Timeline, list: RefObject<VirtualListHandle | null>, scroller: RefObject<HTMLElement | null>) {
+export function useRove(timeline: Timeline, list: RefObject<VirtualizerHandle | null>, scroller: RefObject<HTMLElement | null>) {
   const [active, setActive] = useState<{ key: string; index: number; prepended: number; from: number }>();
   const latest = useRef(timeline);
   latest.current = timeline;

@@ -17,7 +17,7 @@ const HANDS = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const;
 
 /** Where the list stands: it follows the end, opens at the first unread row, and jumps where it is asked to. */
 export function useScroll(client: Client, room: RoomId, timeline: Timeline, newAfter: Seq | undefined, scroller: RefObject<HTMLElement | null>) {
-  const list = useRef<VirtualListHandle>(null);
+  const list = useRef<VirtualizerHandle>(null);
   const stick = useRef(true);
   /** The row that was asked for: while rows are being measured the list comes back to it, until the user moves. */
   const aim = useRef<{ index: number; align: 'start' | 'center' }>(undefined);
