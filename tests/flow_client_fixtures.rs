@@ -127,6 +127,7 @@ impl Player {
         rooms.sort();
         let mut timelines = serde_json::Map::new();
         let mut unread = serde_json::Map::new();
+        let mut threads = serde_json::Map::new();
         for room in &rooms {
             let timeline = self.core.timeline(*room).unwrap();
             let rows: Vec<&Entry> = timeline.rows().collect();
@@ -134,10 +135,26 @@ impl Player {
             if let (Some(row), Some(last)) = (read_row, rows.last()) {
                 unread.insert(room.to_string(), json!(last.ordinal.0 - row.ordinal.0));
             }
+            let summaries: serde_json::Map<String, Value> = rows
+                .iter()
+                .filter_map(|row| {
+                    let root = row.position.seq;
+                    let summary = timeline.thread(root)?;
+                    Some((root.0.to_string(), json!({"replies": summary.replies, "last": summary.last})))
+                })
+                .collect();
+            if !summaries.is_empty() {
+                threads.insert(room.to_string(), Value::Object(summaries));
+            }
             let view = json!({"position": timeline.position(), "floor": timeline.floor(), "rows": rows});
             timelines.insert(room.to_string(), view);
         }
-        json!({"rooms": rooms, "timelines": timelines, "unread": unread, "outbox": self.core.snapshot().outbox})
+        let outbox = self.core.snapshot().outbox;
+        let mut outcome = json!({"rooms": rooms, "timelines": timelines, "unread": unread, "outbox": outbox});
+        if !threads.is_empty() {
+            outcome["threads"] = Value::Object(threads);
+        }
+        outcome
     }
 }
 

@@ -16,6 +16,7 @@ mod serve;
 mod stores;
 mod up;
 mod version;
+mod web_client;
 mod workload;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiSettings, BrokerSettings, CacheSettings, DatabaseSettings, GatewaySettings, InternalSettings, KeysSettings,
-    MessageServiceSettings, NotificationServiceSettings, QueriesSettings, TraceSettings,
+    MessageServiceSettings, NotificationServiceSettings, QueriesSettings, TraceSettings, WebSettings,
 };
 
 /// `klatch gateway`. It is given no database.
@@ -117,6 +117,8 @@ pub struct ApiProcess {
     pub admin_listen: String,
     /// Folder of the built web client, served at `/`; without it a small page says what runs here.
     pub web_folder: Option<PathBuf>,
+    /// The web client.
+    pub web: WebSettings,
     /// The HTTP API.
     pub api: ApiSettings,
     /// Where gateways ask.
@@ -139,6 +141,7 @@ impl Default for ApiProcess {
             listen: "127.0.0.1:8482".to_owned(),
             admin_listen: "127.0.0.1:9482".to_owned(),
             web_folder: None,
+            web: WebSettings::default(),
             api: ApiSettings::default(),
             internal: InternalSettings::default(),
             keys: KeysSettings::default(),

@@ -23,6 +23,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod sync;
+mod thread;
 mod timeline;
 mod user;
 mod watching;
@@ -41,6 +42,7 @@ pub use input::{Failure, Input, ListedRoom, RequestId};
 pub use output::{Change, Connection, MessageState, Output, Part, Stop};
 pub use settings::{Depth, Settings};
 pub use snapshot::{SavedMessage, SavedRefusal, SavedRoom, Snapshot};
+pub use thread::ThreadSummary;
 pub use timeline::Timeline;
 
 use answer::Purpose;

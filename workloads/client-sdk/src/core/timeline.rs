@@ -6,6 +6,7 @@ use klatch_domain::{Content, Entry, Generation, Position, Seq, Timestamp, UserId
 
 use super::revision::Revisions;
 use super::settings::EARLY_ENTRIES;
+use super::thread::{ThreadSummary, Threads};
 
 /// What changed in a timeline, in the order a user must hear of it: first what was added, then rows that are new.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,7 @@ pub struct Timeline {
     rows: VecDeque<Entry>,
     early: BTreeMap<Seq, Entry>,
     revisions: Revisions,
+    threads: Threads,
     known_head: Seq,
     bound: usize,
     /// No held row expires before this.
@@ -51,6 +53,7 @@ impl Timeline {
             rows: VecDeque::new(),
             early: BTreeMap::new(),
             revisions: Revisions::new(viewer),
+            threads: Threads::default(),
             known_head: Seq::ZERO,
             bound,
             next_expiry: None,
@@ -78,6 +81,14 @@ impl Timeline {
     #[must_use]
     pub fn row(&self, seq: Seq) -> Option<&Entry> {
         self.index(seq).and_then(|index| self.rows.get(index))
+    }
+
+    /// What a message that is held says of the thread that begins with it: exact, as everything after it is held too.
+    /// `None`: it is not held, or nobody has answered.
+    #[must_use]
+    pub fn thread(&self, root: Seq) -> Option<ThreadSummary> {
+        self.row(root)?;
+        self.threads.summary(root, |seq| self.row(seq))
     }
 
     /// Whether the server is known to have entries that are not in the run.
@@ -115,6 +126,7 @@ impl Timeline {
         self.rows.clear();
         self.next_expiry = None;
         self.revisions.clear();
+        self.threads.clear();
         self.keep_generation();
     }
 
@@ -175,6 +187,7 @@ impl Timeline {
         // Newest first for the index, so that a target finds its changes in order whichever page they came with.
         for entry in taken.iter().rev() {
             self.revisions.note_older(entry);
+            self.threads.note(entry);
         }
         let touched: BTreeSet<Seq> =
             taken.iter().flat_map(|entry| [Some(entry.position.seq), entry.target]).flatten().collect();
@@ -235,12 +248,14 @@ impl Timeline {
     fn append(&mut self, entry: Entry, news: &mut News) {
         self.note_expiry(&entry);
         self.rows.push_back(entry.clone());
+        self.threads.note(&entry);
         self.revisions.append(&entry, &mut self.rows, self.floor, &mut news.updated);
         news.appended.push(entry);
         while self.rows.len() > self.bound {
             if let Some(gone) = self.rows.pop_front() {
                 self.floor = gone.position.seq;
                 self.revisions.forget(&gone);
+                self.threads.forget(&gone);
             }
         }
     }

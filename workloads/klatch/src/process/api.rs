@@ -12,7 +12,7 @@ use klatch_settings::{ApiProcess, ENV_SERVICE_TOKEN, InternalSettings, KeysSetti
 use super::{Process, Running, Served, bus, needed, public_keys, reach, stores, tls};
 use crate::{
     rotation,
-    up::web_client::{self, WebClient},
+    web_client::{self, AssetsBase, WebClient},
     workload::{self, Base},
 };
 
@@ -37,7 +37,9 @@ impl Process for ApiProcess {
 
     async fn start(&self, base: &Base) -> anyhow::Result<Running> {
         let keys = open_keys(base, &self.keys)?;
-        let web_client = self.web_folder.as_deref().map(WebClient::read).transpose()?;
+        let assets = self.web.assets_base_url.as_deref().map(AssetsBase::parse).transpose()?;
+        let web_client =
+            self.web_folder.as_deref().map(|folder| WebClient::read(folder, assets.as_ref())).transpose()?;
         let token = service_token(&self.internal)?;
         let internal_tls = tls::acceptor(&self.internal)?;
         reach::databases(&self.database).await?;

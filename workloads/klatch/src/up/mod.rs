@@ -1,11 +1,9 @@
 //! `klatch up`: every workload in one process, on the embedded twins.
 
-pub(crate) mod assets_base;
 pub(crate) mod banner;
 pub(crate) mod lock;
 pub(crate) mod settings;
 mod system;
-pub(crate) mod web_client;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -16,13 +14,14 @@ use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, TraceSettings, UpSettings};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use assets_base::AssetsBase;
 use banner::Banner;
 use lock::DataFolder;
 use system::System;
-use web_client::WebClient;
 
-use crate::{descriptors, listen, serve};
+use crate::{
+    descriptors, listen, serve,
+    web_client::{self, AssetsBase, WebClient},
+};
 
 /// A stop takes at most this: what has not ended by then is left as a crash would leave it, which loses nothing.
 const STOP_WITHIN: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use klatch_domain::DEFAULT_SLOTS;
 use klatch_settings::{UpSettings, read_file};
 
-use super::assets_base::AssetsBase;
+use crate::web_client::AssetsBase;
 use crate::failure::Failure;
 
 /// Longest drain that fits into the 5 s a stop may take, with a second for the rest, milliseconds.

@@ -1,5 +1,7 @@
 //! The web client: the files that its build made, kept in memory, so that a request can name nothing else of this machine.
 
+mod assets_base;
+
 use std::{
     collections::HashMap,
     fs,
@@ -17,7 +19,7 @@ use axum::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::assets_base::AssetsBase;
+pub(crate) use self::assets_base::AssetsBase;
 use crate::failure::Failure;
 
 /// Bytes of all files together: ours has some 2 MiB with both compressed forms. More is the wrong folder.

@@ -195,6 +195,8 @@ export interface MessageRow {
   readonly content: unknown;
   readonly replyTo?: Seq;
   readonly thread?: Seq;
+  /** Others have answered in the thread that begins with it. */
+  readonly replies?: Replies;
   /** It names us, or everyone. */
   readonly mentionsMe: boolean;
   readonly mentions: { readonly users: readonly UserId[]; readonly room: boolean };
@@ -211,6 +213,18 @@ export interface MessageRow {
   readonly pending: boolean;
   /** One of them was refused; `retry` and `cancel` take `changeId`. */
   readonly changeFailure?: Failure & { readonly changeId: MessageId };
+}
+
+/** What a thread's first message says of it. */
+export interface Replies {
+  readonly count: number;
+  /** False: the thread has answers that are not held here. */
+  readonly complete: boolean;
+  readonly lastAt: number;
+  /** Who answered, the latest first; a few of them. */
+  readonly people: readonly UserId[];
+  /** Of others, since we looked into the thread or answered in it; only of threads we take part in. */
+  readonly unread: number;
 }
 
 /** Something that happened in the room. */
@@ -374,6 +388,8 @@ export interface Actions {
   /** Loads rows of a gap next to its lower (the later) or its upper edge: the one the user comes from. */
   fillGap(room: RoomId, gap: GapRow, from?: 'below' | 'above'): Promise<void>;
   loadThread(room: RoomId, root: Seq): Promise<void>;
+  /** The thread was seen up to here; goes forward only, kept on this device. */
+  markThreadRead(room: RoomId, root: Seq, seq: Seq): void;
   /** Connects now instead of waiting. */
   reconnect(): void;
 
@@ -413,7 +429,8 @@ export interface Actions {
   loadSessions(): Promise<void>;
   revokeSession(id: SessionId): Promise<void>;
 
-  saveDraft(room: RoomId, draft: Draft): void;
+  /** Of the room, or of one of its threads. */
+  saveDraft(room: RoomId, draft: Draft, thread?: Seq): void;
   changeSettings(change: Partial<Settings>): void;
   dismissWarning(id: string): void;
 }
@@ -438,7 +455,7 @@ export interface Client extends Actions {
   readonly profile: (user: UserId) => Readable<Profile | undefined>;
   readonly friends: Readable<FriendList>;
   readonly sessions: Readable<SessionList>;
-  readonly draft: (room: RoomId) => Readable<Draft>;
+  readonly draft: (room: RoomId, thread?: Seq) => Readable<Draft>;
   readonly settings: Readable<Settings>;
   /** Calls back for each message to notify of, in one tab only (the leader). */
   readonly onNotification: (listener: (notification: Notification) => void) => () => void;

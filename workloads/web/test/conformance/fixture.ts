@@ -1,6 +1,8 @@
 /** Runs one fixture of tests/samples/client/ against the engine. The Rust client's core runs the same files. */
 import { Engine } from '../../src/core/engine/engine';
 import type { Change, Effect, Input, SavedMessage, Snapshot } from '../../src/core/engine/events';
+import { Threads } from '../../src/core/engine/threads';
+import type { Timeline } from '../../src/core/engine/timeline';
 import type { Entry, Position } from '../../src/core/wire/entry';
 
 export interface Fixture {
@@ -26,6 +28,8 @@ export interface Outcome {
   readonly rooms: readonly string[];
   readonly timelines: { readonly [room: string]: { readonly position: Position; readonly floor: number; readonly rows: readonly Entry[] } };
   readonly unread: { readonly [room: string]: number };
+  /** By room, by the seq of a thread's first message, of those held: how many answers there are, and the last one's seq. */
+  readonly threads?: { readonly [room: string]: { readonly [root: string]: { readonly replies: number; readonly last: number } } };
   readonly outbox: readonly SavedMessage[];
 }
 
@@ -66,18 +70,34 @@ function outcomeOf(engine: Engine, fixture: Fixture): Outcome {
   const rooms = engine.roomIds().sort();
   const timelines: Record<string, Outcome['timelines'][string]> = {};
   const unread: Record<string, number> = {};
+  const threads: Record<string, NonNullable<Outcome['threads']>[string]> = {};
   for (const room of rooms) {
     const timeline = engine.timeline(room);
     if (!timeline) continue;
     const held = [...timeline.rows];
     timelines[room] = { position: timeline.position, floor: timeline.floor, rows: held };
+    const summaries = threadsOf(timeline);
+    if (Object.keys(summaries).length > 0) threads[room] = summaries;
     const read = fixture.read?.[room];
     const at = read === undefined ? undefined : timeline.row(read)?.ordinal;
     if (at !== undefined) unread[room] = (held.at(-1)?.ordinal ?? 0) - at;
   }
   // What has never left may be changed: only this client knows of it.
   const outbox = engine.snapshot().outbox.map(({ fresh: _fresh, ...message }) => message);
-  return { rooms, timelines, unread, outbox };
+  return { rooms, timelines, unread, ...(Object.keys(threads).length > 0 && { threads }), outbox };
+}
+
+function threadsOf(timeline: Timeline): NonNullable<Outcome['threads']>[string] {
+  const threads = new Threads();
+  const roots = new Set<number>();
+  for (const entry of timeline.rows) roots.add(threads.note(entry) ?? 0);
+  const summaries: Record<string, { replies: number; last: number }> = {};
+  for (const root of roots) {
+    const answers = timeline.row(root) ? threads.answers(root, (seq) => timeline.row(seq)) : [];
+    const last = answers.at(-1);
+    if (last) summaries[root] = { replies: answers.length, last: last.position.seq };
+  }
+  return summaries;
 }
 
 /** What both clients show alike of an effect: waits are drawn by chance, and saving is each one's own affair. */

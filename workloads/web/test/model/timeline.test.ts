@@ -13,7 +13,7 @@ function entry(seq: number, more: Partial<Entry> = {}): Entry {
 const all = (from: number, to: number): Entry[] => Array.from({ length: to - from + 1 }, (_, place) => entry(from + place, (from + place) % 7 === 0 ? { kind: 'reaction', content: {} } : {}));
 
 function opened(from: number, to: number, now = { ms: 0 }): RoomTimeline {
-  const timeline = new RoomTimeline('room', new Batch(), () => ({ me: 'me', now: now.ms }));
+  const timeline = new RoomTimeline('room', new Batch(), () => ({ me: 'me', now: now.ms, threadRead: () => undefined, threadsFrom: 0 }));
   timeline.opened({ generation: 1, pieces: [{ floor: from - 1, head: to, entries: all(from, to) }] });
   return timeline;
 }

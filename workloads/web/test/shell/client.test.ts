@@ -20,6 +20,49 @@ async function opened(client: Client, row: string): Promise<void> {
   await until(row, () => rowsOf(client, ROOM).includes(row));
 }
 
+test('a room looked at before it was known to be ours opens when it is', async () => {
+  const server = new Server();
+  server.write('hello');
+  const profile = new Profile(server.network);
+  const client = await profile.open();
+  client.timeline(ROOM).subscribe(() => {});
+  await client.signIn({ username: 'me', password: 'secret', deviceName: 'test' });
+  await until('hello', () => rowsOf(client, ROOM).includes('hello'));
+  await client.close();
+});
+
+test('threads: answers are counted, new ones of others are told until seen, drafts and places outlive the page', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  await opened(client, await client.send(ROOM, { text: 'question' }).then(() => 'question'));
+  await until('stored', () => client.status.get().unsent === 0);
+  const repliesOf = (of: Client) => {
+    const row = of.timeline(ROOM).get().row(0);
+    return row?.type === 'message' ? row.replies : undefined;
+  };
+  expect(repliesOf(client)).toBeUndefined();
+  server.write('one', ROOM, { thread: 1 });
+  const second = server.write('two', ROOM, { thread: 1 });
+  expect(await until('two', () => repliesOf(client)?.count === 2 && repliesOf(client))).toMatchObject({ complete: true, people: [BEN], unread: 2 });
+  client.markThreadRead(ROOM, 1, second.position.seq);
+  await until('seen', () => repliesOf(client)?.unread === 0);
+  client.saveDraft(ROOM, { text: 'half a sen' }, 1);
+  await until('draft', () => client.room(ROOM).get()?.hasDraft);
+  expect(client.draft(ROOM).get().text).toBe('');
+  expect(client.thread(ROOM, 1).get().rows.map((row) => row.text)).toEqual(['one', 'two']);
+  server.write('gone', ROOM, { kind: 'delete', content: {}, target: second.position.seq });
+  await until('deleted', () => repliesOf(client)?.count === 1);
+  await client.close();
+
+  profile.goOffline();
+  const again = await profile.open();
+  await opened(again, 'question');
+  await until('again', () => repliesOf(again)?.count === 1);
+  expect(repliesOf(again)).toMatchObject({ unread: 0 });
+  expect(again.draft(ROOM, 1).get().text).toBe('half a sen');
+  await again.close();
+});
+
 test('a message is there at once, sent when stored, and under the same key', async () => {
   const server = new Server();
   server.write('hello');
@@ -256,6 +299,17 @@ test('a captive portal’s page is no answer: nothing is lost, and it goes on wh
   await until('sent', () => server.texts().includes('through'));
   await again.close();
 }, 30_000);
+
+test('a timer that fires a moment early is set again', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  await online(client);
+  profile.timersEarly = 50;
+  for (const socket of [...server.sockets]) socket.end(1006);
+  await until('lost', () => client.status.get().connection === 'waiting');
+  await online(client);
+  await client.close();
+});
 
 test('a refresh whose answer was lost is asked again under the same key', async () => {
   const server = new Server();

@@ -8,8 +8,9 @@ import type { News, State } from './news';
 import { OutboxView } from './outbox_view';
 import { meOf, People } from './people';
 import { NO_RECEIPTS, RoomReceipts } from './receipts';
-import { joinListed, rowOf, withAppended, withRead, type RoomFacts } from './room_facts';
+import { joinListed, rowOf, withAppended, withRead, withThreadRead, type RoomFacts } from './room_facts';
 import { RoomTimeline } from './room_timeline';
+import type { Reader } from './row';
 
 export const DEFAULT_SETTINGS: Settings = {
   theme: 'system',
@@ -20,6 +21,16 @@ export const DEFAULT_SETTINGS: Settings = {
   singleKeyShortcuts: true,
   sendOnEnter: true,
 };
+
+/** Under which a draft is kept: a room's id, or that and the thread's root. */
+export function draftKey(room: string, thread?: number): string {
+  return thread === undefined ? room : `${room}/${thread}`;
+}
+
+function roomOfDraft(key: string): string {
+  const end = key.indexOf('/');
+  return end < 0 ? key : key.slice(0, end);
+}
 
 const NO_DRAFT: Draft = { text: '' };
 const STARTING: Status = { connection: 'connecting', unsent: 0, failed: 0, leader: false, clockOffsetMs: 0 };
@@ -39,6 +50,8 @@ export class Model {
   /** What lists of this tab may have to read again. */
   onFriends: () => void = () => {};
   onMembers: (room: string) => void = () => {};
+  /** A room whose rows may be looked at before it was ours to open. */
+  onJoined: (room: string) => void = () => {};
   #account: Account = { state: 'loading' };
   #status = STARTING;
   #me: WireMe | undefined;
@@ -73,11 +86,22 @@ export class Model {
   timelineOf(room: string): RoomTimeline {
     let timeline = this.#timelines.get(room);
     if (!timeline) {
-      timeline = new RoomTimeline(room, this.batch, () => ({ me: this.myId, now: this.serverNow }));
+      timeline = new RoomTimeline(room, this.batch, () => this.#readerOf(room));
       timeline.setWaiting(this.outbox.of(room));
       this.#timelines.set(room, timeline);
     }
     return timeline;
+  }
+
+  #readerOf(room: string): Reader {
+    const facts = this.facts.get(room);
+    return { me: this.myId, now: this.serverNow, threadRead: (root) => facts?.threadsRead?.[root], threadsFrom: facts?.threadsFrom ?? Infinity };
+  }
+
+  /** Somebody looks at this room, and its rows are not here. */
+  isLookedAt(room: string): boolean {
+    const timeline = this.#timelines.get(room);
+    return timeline !== undefined && timeline.timeline.isWatched && !timeline.isOpened;
   }
 
   openedRooms(): string[] {
@@ -161,9 +185,11 @@ export class Model {
         if (news.draft.text === '' && news.draft.replyTo === undefined) this.drafts.delete(news.room);
         else this.drafts.set(news.room, news.draft);
         this.draft.touch(news.room);
-        return this.#roomChanged(news.room);
+        return this.#roomChanged(roomOfDraft(news.room));
       case 'friend':
         return this.onFriends();
+      case 'joined':
+        return this.onJoined(news.room);
       case 'said':
         this.outbox.said(news.pending);
         return this.#outboxChanged(news.pending.message.room);
@@ -208,6 +234,9 @@ export class Model {
       }
       case 'read':
         return this.#takeRead(news.room, news.seq, undefined, true);
+      case 'thread_read':
+        this.#change(news.room, (facts) => withThreadRead(facts, news.root, news.seq));
+        return this.#timelines.get(news.room)?.threadRead(news.root);
       case 'marked_unread':
         return this.#change(news.room, (facts) => ({ ...facts, markedUnread: news.marked }));
       case 'watermark': {
@@ -325,9 +354,14 @@ export class Model {
     const made = this.#rows.get(room);
     const facts = this.facts.get(room);
     if (made || !facts) return made;
-    const row = rowOf(facts, { me: this.myId, hasDraft: this.drafts.has(room), failed: this.outbox.failedIn(room) });
+    const row = rowOf(facts, { me: this.myId, hasDraft: this.#hasDraft(room), failed: this.outbox.failedIn(room) });
     this.#rows.set(room, row);
     return row;
+  }
+
+  #hasDraft(room: string): boolean {
+    for (const key of this.drafts.keys()) if (roomOfDraft(key) === room) return true;
+    return false;
   }
 
   #list(): RoomList {

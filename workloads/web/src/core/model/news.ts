@@ -40,9 +40,12 @@ export type News =
   | { readonly type: 'revised'; readonly message_id: string; readonly message: SavedMessage }
   /** We have read up to here, by a click on this device. */
   | { readonly type: 'read'; readonly room: string; readonly seq: number }
+  /** A thread was seen up to here, on this device. */
+  | { readonly type: 'thread_read'; readonly room: string; readonly root: number; readonly seq: number }
   | { readonly type: 'marked_unread'; readonly room: string; readonly marked: boolean }
   | { readonly type: 'members'; readonly room: string; readonly members: readonly MemberOut[] }
   | { readonly type: 'profiles'; readonly profiles: readonly Profile[] }
+  /** `room`: its id, or `draftKey` of a thread. */
   | { readonly type: 'draft'; readonly room: string; readonly draft: Draft }
   | { readonly type: 'settings'; readonly settings: Settings }
   | { readonly type: 'warnings'; readonly warnings: readonly Warning[] };

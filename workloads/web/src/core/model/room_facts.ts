@@ -26,8 +26,14 @@ export interface RoomFacts {
   readonly notify: 'all' | 'mentions' | 'none';
   readonly hidden: boolean;
   readonly last: Entry | undefined;
+  /** Read up to here when this device first met the room: answers in threads before it are not new. */
+  readonly threadsFrom?: number;
+  /** How far each thread was seen on this device, by its root. */
+  readonly threadsRead?: { readonly [root: number]: number };
 }
 
+/** Threads of one room whose read place is kept; beyond, the oldest thread's is forgotten. */
+const THREADS_READ = 200;
 const LONGEST_PREVIEW = 160;
 
 /** A line of the server's list, joined with what is known already. */
@@ -56,6 +62,8 @@ export function joinListed(known: RoomFacts | undefined, out: RoomOut): RoomFact
     notify: out.preferences.notify,
     hidden: out.preferences.hidden ?? false,
     last: isNewer ? (out.last_message ?? known?.last) : known.last,
+    threadsFrom: restored ? out.read.seq : (known?.threadsFrom ?? out.read.seq),
+    ...(known?.threadsRead && !restored && { threadsRead: known.threadsRead }),
   };
 }
 
@@ -102,6 +110,15 @@ export function withRead(facts: RoomFacts, read: Position, ordinal: number | und
     mentionSeqs: facts.mentionSeqs.filter((seq) => seq > read.seq),
     markedUnread: false,
   };
+}
+
+/** A thread was seen up to here. */
+export function withThreadRead(facts: RoomFacts, root: number, seq: number): RoomFacts {
+  const known = facts.threadsRead ?? {};
+  if ((known[root] ?? 0) >= seq) return facts;
+  // An object has names that are numbers in ascending order: the oldest thread comes first.
+  const all = Object.entries({ ...known, [root]: seq });
+  return { ...facts, threadsRead: Object.fromEntries(all.slice(-THREADS_READ)) };
 }
 
 /** A message people read, not a change or a notice. */

@@ -1,9 +1,10 @@
+import { rootOf, Threads } from '../engine/threads';
 import { needsTarget, type Entry } from '../wire/entry';
-import type { GapRow, MessageRow, Row, Thread, Timeline } from '../interface';
+import type { GapRow, MessageRow, Replies, Row, Thread, Timeline } from '../interface';
 import { ClientError } from '../error';
 import { Cell, Cells, type Batch } from './cell';
 import type { OpenedRoom, Piece } from './news';
-import { rowOfEntry, rowOfWaiting, type Viewer, type Waiting } from './row';
+import { repliesOf, rowOfEntry, rowOfWaiting, type Reader, type Waiting } from './row';
 import { placeOf, Runs } from './runs';
 
 /** Rows one room holds in a tab: the budget of 100,000 and some to scroll in. */
@@ -12,7 +13,7 @@ const ROWS = 120_000;
 /** One room's rows in one tab: pieces of the log, gaps between them, own unsent messages at the end. */
 export class RoomTimeline {
   readonly room: string;
-  readonly #viewer: () => Viewer;
+  readonly #viewer: () => Reader;
   readonly #runs = new Runs();
   /** Messages of the outbox, in the order said; changes of others by their seq or message id. */
   #waiting: Waiting[] = [];
@@ -20,6 +21,7 @@ export class RoomTimeline {
   /** The row made last of an entry. */
   readonly #rows = new WeakMap<object, Row>();
   #expiring = new Map<number, number>();
+  readonly #answers = new Threads();
   /** Entries of threads that were asked for, by root, by seq: they stand in no piece. */
   readonly #threads = new Map<number, { readonly entries: Map<number, Entry>; more: boolean }>();
   #generation = 0;
@@ -32,7 +34,7 @@ export class RoomTimeline {
   readonly timeline: Cell<Timeline>;
   readonly threads: Cells<Thread>;
 
-  constructor(room: string, batch: Batch, viewer: () => Viewer) {
+  constructor(room: string, batch: Batch, viewer: () => Reader) {
     this.room = room;
     this.#viewer = viewer;
     this.timeline = new Cell(batch, () => this.#view());
@@ -56,6 +58,7 @@ export class RoomTimeline {
     if (this.#opened) this.#resets += 1;
     this.#opened = true;
     this.#generation = generation;
+    this.#answers.clear();
     const live = pieces.at(-1);
     this.#runs.restart(live?.head ?? 0);
     for (const piece of [...pieces].reverse()) this.#insert(piece);
@@ -67,7 +70,7 @@ export class RoomTimeline {
     const last = entries.at(-1);
     if (this.#generation === 0 && last) this.#generation = last.position.generation;
     this.#appended += this.#runs.append(entries);
-    for (const entry of entries) this.#noteExpiry(entry);
+    for (const entry of entries) this.#note(entry);
     this.#runs.trim(ROWS);
     this.#touch();
   }
@@ -88,15 +91,32 @@ export class RoomTimeline {
   }
 
   update(entry: Entry): void {
-    if (this.#opened && this.#runs.update(entry)) this.#touch();
+    if (!this.#opened) return;
+    const root = rootOf(entry);
+    const asked = root === undefined ? undefined : this.#threads.get(root)?.entries;
+    const held = asked?.has(entry.position.seq);
+    if (held) asked?.set(entry.position.seq, entry);
+    if (!this.#runs.update(entry) && !held) return;
+    if (root !== undefined) this.#renewRoot(root);
+    this.#touch();
+  }
+
+  /** How far a thread was seen has changed. */
+  threadRead(root: number): void {
+    this.#renewRoot(root);
+    this.#touch();
   }
 
   /** A page of a thread. */
   threadPage(root: number, entries: readonly Entry[], more: boolean): void {
     const held = this.#threads.get(root) ?? { entries: new Map<number, Entry>(), more };
     held.more = more;
-    for (const entry of entries) held.entries.set(entry.position.seq, entry);
     this.#threads.set(root, held);
+    for (const entry of entries) {
+      held.entries.set(entry.position.seq, entry);
+      this.#answers.note(entry);
+    }
+    this.#renewRoot(root);
     this.#touch();
   }
 
@@ -109,6 +129,8 @@ export class RoomTimeline {
   restart(generation: number, floor: number): void {
     if (!this.#opened) return;
     this.#generation = generation;
+    this.#answers.clear();
+    this.#threads.clear();
     this.#runs.restart(floor);
     this.#resets += 1;
     this.#touch();
@@ -192,12 +214,38 @@ export class RoomTimeline {
   }
 
   #insert(piece: Piece): number {
-    for (const entry of piece.entries) this.#noteExpiry(entry);
+    for (const entry of piece.entries) this.#note(entry);
     return this.#runs.insert(piece.floor, piece.head, piece.entries);
   }
 
-  #noteExpiry(entry: Entry): void {
+  #note(entry: Entry): void {
+    const root = this.#answers.note(entry);
+    if (root !== undefined) this.#renewRoot(root);
     if (entry.expires_at !== undefined) this.#expiring.set(entry.position.seq, Date.parse(entry.expires_at));
+  }
+
+  /** The row of a thread's first message is made anew. */
+  #renewRoot(root: number): void {
+    const entry = this.#entry(root, root);
+    if (entry) this.#rows.delete(entry);
+  }
+
+  /** An entry of a thread, in whatever piece, or from when the thread was asked for. */
+  #entry(root: number, seq: number): Entry | undefined {
+    return this.#runs.find(seq) ?? this.#threads.get(root)?.entries.get(seq);
+  }
+
+  /** Everything after a live row is held; else the thread must have been read to its end. */
+  #isComplete(root: number): boolean {
+    const { live } = this.#runs;
+    return (live !== undefined && root > live.floor) || this.#threads.get(root)?.more === false;
+  }
+
+  #repliesOf(entry: Entry, reader: Reader): Replies | undefined {
+    const root = entry.position.seq;
+    if (!this.#answers.has(root)) return undefined;
+    const answers = this.#answers.answers(root, (seq) => this.#entry(root, seq));
+    return answers.length > 0 ? repliesOf(entry, answers, this.#isComplete(root), reader) : undefined;
   }
 
   #view(): Timeline {
@@ -271,7 +319,8 @@ export class RoomTimeline {
   #rowOf(entry: Entry): Row {
     const made = this.#rows.get(entry);
     if (made) return made;
-    const row = rowOfEntry(entry, this.#changes.get(entry.position.seq) ?? [], this.#viewer());
+    const viewer = this.#viewer();
+    const row = rowOfEntry(entry, this.#changes.get(entry.position.seq) ?? [], viewer, this.#repliesOf(entry, viewer));
     this.#rows.set(entry, row);
     return row;
   }
@@ -286,26 +335,16 @@ export class RoomTimeline {
   }
 
   #thread(root: number): Thread {
-    const asked = this.#threads.get(root);
-    const entries = new Map(asked?.entries);
-    for (const run of this.#runs.all) {
-      // A thread stands after its root.
-      for (let place = placeOf(run.rows, root); place < run.rows.length; place += 1) {
-        const entry = run.rows.at(place);
-        if (entry && (entry.thread === root || entry.reply_to === root || entry.position.seq === root)) entries.set(entry.position.seq, entry);
-      }
-    }
-    const seqs = [...entries.keys()].sort((one, other) => one - other);
-    const stored = seqs.map((seq) => this.#rowOf(entries.get(seq) as Entry)).filter((row) => row.type === 'message');
-    const waiting = this.#waiting.filter(({ draft }) => draft.thread === root || draft.reply_to === root);
-    const head = stored.find((row) => row.seq === root);
-    const { live } = this.#runs;
-    const isComplete = live !== undefined && root > live.floor;
+    const first = this.#entry(root, root);
+    const head = first && this.#rowOf(first);
+    const answers = this.#answers.all(root, (seq) => this.#entry(root, seq)).map((entry) => this.#rowOf(entry));
+    const waiting = this.#waiting.filter(({ draft }) => draft.thread === root).map((one) => this.#rowOfWaiting(one));
+    const complete = this.#isComplete(root);
     return {
-      ...(head && { root: head }),
-      rows: [...stored.filter((row) => row !== head), ...waiting.map((one) => this.#rowOfWaiting(one))],
-      loading: !isComplete && asked === undefined,
-      more: !isComplete && (asked?.more ?? true),
+      ...(head?.type === 'message' && { root: head }),
+      rows: [...answers.filter((row) => row.type === 'message'), ...waiting],
+      loading: !complete && !this.#threads.has(root),
+      more: !complete,
     };
   }
 }

@@ -1,5 +1,5 @@
 /** Rows as views see them, from entries and from what waits in the outbox. */
-import type { Failure, MessageRow, NoticeRow, Reaction, Row } from '../interface';
+import type { Failure, MessageRow, NoticeRow, Reaction, Replies, Row } from '../interface';
 import type { Draft, Entry } from '../wire/entry';
 import { mentions as callsMe, roleOf } from './room_facts';
 
@@ -21,10 +21,21 @@ export interface Viewer {
   readonly now: number;
 }
 
+/** Who looks, and what of the room's threads they have seen. */
+export interface Reader extends Viewer {
+  /** How far a thread was seen; undefined when it never was. */
+  readonly threadRead: (root: number) => number | undefined;
+  /** Answers up to here are not new to this device. */
+  readonly threadsFrom: number;
+}
+
+/** Faces shown on a thread's first message. */
+const THREAD_FACES = 3;
+
 const NOTICES = new Set(['member_joined', 'member_left', 'role_changed', 'room_changed']);
 const NO_MENTIONS = { users: [], room: false };
 
-export function rowOfEntry(entry: Entry, changes: readonly Waiting[], viewer: Viewer): Row {
+export function rowOfEntry(entry: Entry, changes: readonly Waiting[], viewer: Viewer, replies?: Replies): Row {
   if (NOTICES.has(entry.kind)) return noticeOf(entry);
   const { message_id, position, sender, content, reply_to, thread, edited_at, expires_at } = entry;
   const expired = expires_at !== undefined && Date.parse(expires_at) <= viewer.now;
@@ -41,6 +52,7 @@ export function rowOfEntry(entry: Entry, changes: readonly Waiting[], viewer: Vi
     content: shown,
     ...(reply_to !== undefined && { replyTo: reply_to }),
     ...(thread !== undefined && { thread }),
+    ...(replies && { replies }),
     mentionsMe: callsMe(entry, viewer.me),
     mentions: mentionsOf(entry),
     reactions: (entry.reactions ?? []).map(({ emoji, count, mine }) => ({ emoji, count, mine: mine ?? false })),
@@ -53,6 +65,23 @@ export function rowOfEntry(entry: Entry, changes: readonly Waiting[], viewer: Vi
     pending: false,
   };
   return changes.reduce(withChange, row);
+}
+
+/** What the first message of a thread says of its answers, which are in order and not empty. */
+export function repliesOf(root: Entry, answers: readonly Entry[], complete: boolean, reader: Reader): Replies {
+  const people: string[] = [];
+  let own = root.sender.user === reader.me ? root.position.seq : undefined;
+  for (const { sender, position } of answers) if (sender.user === reader.me) own = position.seq;
+  for (let place = answers.length - 1; place >= 0 && people.length < THREAD_FACES; place -= 1) {
+    const { user } = (answers[place] as Entry).sender;
+    if (!people.includes(user)) people.push(user);
+  }
+  const seen = reader.threadRead(root.position.seq);
+  const takesPart = own !== undefined || seen !== undefined;
+  const since = Math.max(own ?? 0, seen ?? 0, reader.threadsFrom);
+  const unread = takesPart ? answers.filter((answer) => answer.position.seq > since && answer.sender.user !== reader.me).length : 0;
+  const last = answers.at(-1) as Entry;
+  return { count: answers.length, complete, lastAt: Date.parse(last.at), people, unread };
 }
 
 /** A message that is not stored yet. */

@@ -1,5 +1,6 @@
 /** What views do, as calls of the leader and of the API. */
 import type { Actions, Message, Profile } from '../interface';
+import { draftKey } from '../model/model';
 import { profileOf } from '../model/people';
 import type { Profile as WireProfile } from '../wire/http';
 import type { Lists } from './client';
@@ -80,6 +81,10 @@ export function actions(lists: Lists, tab: { open: (room: string) => Promise<voi
         view.threadPage(root, origin.entries, page.more);
       }
     },
+    markThreadRead: (room, root, seq) => {
+      const facts = model.facts.get(room);
+      if (facts && seq > (facts.threadsRead?.[root] ?? 0)) quietly(backend.threadRead(room, root, seq));
+    },
     reconnect: () => quietly(backend.reconnect()),
 
     async createDirect(user) {
@@ -159,7 +164,7 @@ export function actions(lists: Lists, tab: { open: (room: string) => Promise<voi
       await lists.loadSessions();
     },
 
-    saveDraft: (room, draft) => quietly(backend.draft(room, draft)),
+    saveDraft: (room, draft, thread) => quietly(backend.draft(draftKey(room, thread), draft)),
     changeSettings: (settings) => quietly(backend.settings({ ...model.settings.get(), ...settings })),
     dismissWarning: (id) => quietly(backend.dismiss(id)),
   };

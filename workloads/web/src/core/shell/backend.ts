@@ -26,6 +26,7 @@ export interface Backend {
   retry(messageId: string): Promise<void>;
   cancel(messageId: string): Promise<void>;
   read(room: string, seq: number): Promise<void>;
+  threadRead(room: string, root: number, seq: number): Promise<void>;
   markUnread(room: string): Promise<void>;
   /** Everything this tab looks at now. */
   watch(tab: string, watch: Watch): Promise<void>;
@@ -35,7 +36,8 @@ export interface Backend {
   refreshMe(): Promise<void>;
   learn(profiles: readonly import('../wire/http').Profile[]): Promise<void>;
   membersRead(room: string, members: readonly import('../wire/http').MemberOut[]): Promise<void>;
-  draft(room: string, draft: Draft): Promise<void>;
+  /** `key`: `draftKey` of a room or thread. */
+  draft(key: string, draft: Draft): Promise<void>;
   settings(settings: Settings): Promise<void>;
   dismiss(warning: string): Promise<void>;
   reconnect(): Promise<void>;

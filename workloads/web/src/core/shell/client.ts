@@ -2,7 +2,7 @@
 import { ClientError } from '../error';
 import type { Actions, Client, FriendList, Member, MemberList, Presence, Profile, Readable, RoomRow, SessionList, Settings, Thread, Timeline } from '../interface';
 import { Cell, Cells } from '../model/cell';
-import type { Model } from '../model/model';
+import { draftKey, type Model } from '../model/model';
 import { profileOf } from '../model/people';
 import type { FriendOut, MemberOut, Profile as WireProfile, SessionOut } from '../wire/http';
 import { actions } from './actions';
@@ -172,6 +172,10 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     };
     return view.timeline;
   };
+  // A room is shown as soon as the list names it; its log is there a moment later.
+  model.onJoined = (room) => {
+    if (model.isLookedAt(room)) void open(room).catch(() => {});
+  };
   const presence = (user: string): Readable<Presence> => {
     const cell = model.people.presence.of(user);
     cell.onFirst ??= look;
@@ -183,12 +187,24 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     cell.onFirst ??= () => lists.wantProfile(user);
     return cell;
   };
+  // Receipts are pushed while one is connected: they are read once a connection.
+  const receiptsRead = new Set<string>();
+  const readReceipts = (room: string): void => {
+    const small = (model.facts.get(room)?.memberCount ?? SMALL_ROOM + 1) <= SMALL_ROOM;
+    if (!small || receiptsRead.has(room)) return;
+    receiptsRead.add(room);
+    void tab.ready.then(() => lists.loadMembers(room, true)).catch(() => receiptsRead.delete(room));
+  };
+  let wasOnline = false;
+  const endStatus = model.status.subscribe(() => {
+    const isOnline = model.status.get().connection === 'online';
+    if (wasOnline && !isOnline) receiptsRead.clear();
+    if (!wasOnline && isOnline) model.receipts.watched().forEach(readReceipts);
+    wasOnline = isOnline;
+  });
   const receipts = (room: string): Client['receipts'] extends (room: string) => infer R ? R : never => {
     const cell = model.receipts.of(room);
-    cell.onFirst ??= () => {
-      const small = (model.facts.get(room)?.memberCount ?? SMALL_ROOM + 1) <= SMALL_ROOM;
-      if (small) void tab.ready.then(() => lists.loadMembers(room, true)).catch(() => {});
-    };
+    cell.onFirst ??= () => readReceipts(room);
     return cell;
   };
 
@@ -206,7 +222,10 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
   });
   let user = model.myId;
   const endAccount = model.account.subscribe(() => {
-    if (model.myId !== user) lists.clear();
+    if (model.myId !== user) {
+      lists.clear();
+      receiptsRead.clear();
+    }
     user = model.myId;
   });
 
@@ -244,13 +263,14 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     profile,
     friends: lists.friends,
     sessions: lists.sessions,
-    draft: (room) => model.draft.of(room),
+    draft: (room, thread) => model.draft.of(draftKey(room, thread)),
     settings: model.settings as Readable<Settings>,
     onNotification: (listener) => subscribe(tab.notifications, listener),
     onRead: (listener) => subscribe(tab.reads, listener),
     close: async () => {
       isOpen = false;
       endSigns();
+      endStatus();
       endAccount();
       await tab.close();
     },

@@ -69,6 +69,7 @@ export class Keeper {
         for (const { id } of news.rooms) this.#rooms.add(id);
         break;
       case 'read':
+      case 'thread_read':
       case 'marked_unread':
       case 'joined':
         this.#rooms.add(news.room);

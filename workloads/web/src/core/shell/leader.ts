@@ -403,6 +403,13 @@ export class Leader implements Backend, Listener {
     }
   }
 
+  async threadRead(room: string, root: number, seq: number): Promise<void> {
+    const facts = this.#model.facts.get(room);
+    if (!facts || (facts.threadsRead?.[root] ?? 0) >= seq) return;
+    this.#tell({ type: 'thread_read', room, root, seq });
+    void this.#flush();
+  }
+
   async markUnread(room: string): Promise<void> {
     await this.call({ method: 'PATCH', path: path`/rooms/${room}/preferences`, body: { marked_unread: true } });
     this.#tell({ type: 'marked_unread', room, marked: true });
@@ -439,10 +446,10 @@ export class Leader implements Backend, Listener {
     this.#tell({ type: 'members', room, members });
   }
 
-  async draft(room: string, draft: Draft): Promise<void> {
-    this.#tell({ type: 'draft', room, draft });
+  async draft(key: string, draft: Draft): Promise<void> {
+    this.#tell({ type: 'draft', room: key, draft });
     const isEmpty = draft.text === '' && draft.replyTo === undefined;
-    this.#keeper.noteDraft(room, isEmpty ? undefined : draft);
+    this.#keeper.noteDraft(key, isEmpty ? undefined : draft);
     if (this.#draftTimer !== undefined && !isEmpty) return;
     this.#parts.environment.clearTimer(this.#draftTimer);
     const write = (): void => {

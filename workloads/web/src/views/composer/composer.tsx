@@ -18,14 +18,12 @@ import './composer.css';
 const TEXT_CHARACTERS = 16_000;
 
 /** Where a message is written. What is in it outlives the room, the page and the network. */
-export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
+export function Composer({ room, thread, onLeave }: { room: RoomRow; thread?: Seq; onLeave?: () => void }) {
   const client = useClient();
   const say = useWords();
   const settings = useReadable(client.settings);
-  const ownDraft = useThreadDraft(thread);
-  const roomDraft = useReadable(draftFor(client, room.id));
-  const draft = ownDraft ? ownDraft.draft : roomDraft;
-  const change = (next: typeof draft) => (ownDraft ? ownDraft.change(next) : changeDraft(client, room.id, next));
+  const draft = useReadable(draftFor(client, room.id, thread));
+  const change = (next: typeof draft) => changeDraft(client, room.id, next, thread);
   const input = useRef<HTMLTextAreaElement>(null);
   const pending = useRef<Selection>(undefined);
   /** Where the last key typed left the caret; -1 once it was moved otherwise: names are offered while one writes. */
@@ -93,6 +91,7 @@ export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
     if (event.key === 'Escape') {
       if (open) setClosedAt(query?.start ?? -1);
       else if (draft.editing !== undefined || draft.replyTo !== undefined) change({ text: draft.editing === undefined ? draft.text : '' });
+      else if (onLeave) onLeave();
       else return;
       event.preventDefault();
       event.stopPropagation();
@@ -102,11 +101,11 @@ export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey && (settings.sendOnEnter || command)) {
       event.preventDefault();
       send();
-    } else if (event.key === 'ArrowUp' && draft.text === '' && !command && thread === undefined) {
-      const last = lastOwn(client.timeline(room.id).get());
+    } else if (event.key === 'ArrowUp' && draft.text === '' && !command) {
+      const last = thread === undefined ? lastOwn(client.timeline(room.id).get()) : lastOwn(listed(client.thread(room.id, thread).get().rows));
       if (last) {
         event.preventDefault();
-        startEdit(client, room.id, last);
+        startEdit(client, room.id, last, thread);
       }
     } else if (command && !event.shiftKey && !event.altKey && (event.key === 'b' || event.key === 'i')) {
       event.preventDefault();
@@ -151,12 +150,6 @@ export function Composer({ room, thread }: { room: RoomRow; thread?: Seq }) {
   );
 }
 
-/** A thread's reply is short-lived: it is kept while the panel is open. */
-function useThreadDraft(thread: Seq | undefined) {
-  const [draft, change] = useState<{ readonly text: string; readonly replyTo?: Seq; readonly editing?: Seq }>({ text: '' });
-  return thread === undefined ? undefined : { draft, change };
-}
-
 function onListKey(event: KeyboardEvent, index: number, length: number, choose: (index: number) => void, complete: (index: number) => void): boolean {
   switch (event.key) {
     case 'ArrowDown':
@@ -180,7 +173,14 @@ function onListKey(event: KeyboardEvent, index: number, length: number, choose: 
 /** How far back the own last message is looked for, rows. */
 const LOOK_BACK = 200;
 
-function lastOwn(timeline: { readonly length: number; readonly row: (index: number) => { readonly type: string } | undefined }): MessageRow | undefined {
+interface Listed {
+  readonly length: number;
+  readonly row: (index: number) => { readonly type: string } | undefined;
+}
+
+const listed = (rows: readonly MessageRow[]): Listed => ({ length: rows.length, row: (index) => rows[index] });
+
+function lastOwn(timeline: Listed): MessageRow | undefined {
   for (let index = timeline.length - 1; index >= Math.max(0, timeline.length - LOOK_BACK); index--) {
     const row = timeline.row(index) as MessageRow | undefined;
     if (row?.type === 'message' && row.mine && !row.deleted && row.kind === 'text' && row.seq !== undefined) return row;

@@ -1,4 +1,4 @@
-import type { Client, Draft, MessageRow, RoomId } from '../../core/interface';
+import type { Client, Draft, MessageRow, RoomId, Seq } from '../../core/interface';
 import { valueOf, type Value } from '../value';
 
 const EMPTY: Draft = { text: '' };
@@ -8,15 +8,18 @@ interface Held {
   touched: boolean;
 }
 
-const held = new Map<RoomId, Held>();
+const held = new Map<string, Held>();
 
-/** What is being written in a room, at once; the core keeps it behind. */
-export function draftFor(client: Client, room: RoomId): Value<Draft> {
-  const known = held.get(room);
+const keyOf = (room: RoomId, thread: Seq | undefined): string => `${room}/${thread ?? ''}`;
+
+/** What is being written in a room or one of its threads, at once; the core keeps it behind. */
+export function draftFor(client: Client, room: RoomId, thread?: Seq): Value<Draft> {
+  const key = keyOf(room, thread);
+  const known = held.get(key);
   if (known) return known.value;
-  const kept = client.draft(room);
+  const kept = client.draft(room, thread);
   const fresh: Held = { value: valueOf(kept.get() ?? EMPTY), touched: false };
-  held.set(room, fresh);
+  held.set(key, fresh);
   const stop = kept.subscribe(() => {
     if (fresh.touched) stop();
     else fresh.value.set(kept.get());
@@ -24,25 +27,26 @@ export function draftFor(client: Client, room: RoomId): Value<Draft> {
   return fresh.value;
 }
 
-export function changeDraft(client: Client, room: RoomId, draft: Draft): void {
-  const value = draftFor(client, room);
-  const own = held.get(room);
+export function changeDraft(client: Client, room: RoomId, draft: Draft, thread?: Seq): void {
+  const value = draftFor(client, room, thread);
+  const own = held.get(keyOf(room, thread));
   if (own) own.touched = true;
   value.set(draft);
-  client.saveDraft(room, draft);
+  client.saveDraft(room, draft, thread);
 }
 
-export function startReply(client: Client, room: RoomId, row: MessageRow): void {
+/** `thread`: the answer is written in its panel. */
+export function startReply(client: Client, room: RoomId, row: MessageRow, thread?: Seq): void {
   if (row.seq === undefined) return;
-  const { text, editing } = draftFor(client, room).get();
-  changeDraft(client, room, { text: editing === undefined ? text : '', replyTo: row.seq });
-  focusComposer();
+  const { text, editing } = draftFor(client, room, thread).get();
+  changeDraft(client, room, { text: editing === undefined ? text : '', replyTo: row.seq }, thread);
+  focusComposer(thread);
 }
 
-export function startEdit(client: Client, room: RoomId, row: MessageRow): void {
+export function startEdit(client: Client, room: RoomId, row: MessageRow, thread?: Seq): void {
   if (row.seq === undefined) return;
-  changeDraft(client, room, { text: row.text, editing: row.seq });
-  focusComposer();
+  changeDraft(client, room, { text: row.text, editing: row.seq }, thread);
+  focusComposer(thread);
 }
 
 /** Somebody is in the middle of a sentence: the page must not be loaded anew now. */
@@ -55,9 +59,10 @@ export function forgetDrafts(): void {
   held.clear();
 }
 
-export function focusComposer(): void {
+export function focusComposer(thread?: Seq): void {
   requestAnimationFrame(() => {
-    const input = document.querySelector<HTMLTextAreaElement>('[data-region="composer"] textarea');
+    const region = thread === undefined ? 'composer' : 'thread-composer';
+    const input = document.querySelector<HTMLTextAreaElement>(`[data-region="${region}"] textarea`);
     input?.focus();
     input?.setSelectionRange(input.value.length, input.value.length);
   });

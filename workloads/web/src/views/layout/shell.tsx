@@ -1,5 +1,5 @@
 import { lazy, Suspense, useEffect } from 'react';
-import { MessagesSquare, Plus } from 'lucide-react';
+import { Compass, MessagesSquare, Plus, Users } from 'lucide-react';
 import { useWords } from '../../language/language';
 import { LiveRegion } from '../announce/announcer';
 import { useClient, useReadable } from '../client';
@@ -9,7 +9,7 @@ import { openDialog } from '../dialogs';
 import { useNotifications } from '../notifications/notify';
 import { Sidebar } from '../rooms/sidebar';
 import { RoomView } from '../room/room_view';
-import { useRoute, type Route } from '../route';
+import { go, useRoute, type Route } from '../route';
 import { Banners } from './banner';
 import { useCommands } from './commands';
 import { Dialogs } from './dialogs_host';
@@ -61,6 +61,16 @@ function Loading() {
 
 function Welcome() {
   const say = useWords();
+  const list = useReadable(useClient().rooms);
+  if (list.loaded && list.rows.length === 0) {
+    const actions = (
+      <>
+        <Button icon={Users} onClick={() => go({ page: 'people' })}>{say('find_friends')}</Button>
+        <Button icon={Compass} onClick={() => go({ page: 'explore' })}>{say('explore_title')}</Button>
+      </>
+    );
+    return <main className="main" data-region="main"><Empty page icon={MessagesSquare} title={say('welcome_new')} actions={actions}>{say('welcome_new_text')}</Empty></main>;
+  }
   return (
     <main className="main" data-region="main">
       <Empty page icon={MessagesSquare} title={say('welcome')} actions={<Button look="primary" icon={Plus} onClick={() => openDialog({ kind: 'create' })}>{say('new_chat')}</Button>}>
@@ -70,14 +80,19 @@ function Welcome() {
   );
 }
 
+/** The title follows what waits after this, ms. */
+const TITLE_MS = 150;
+
 /** The tab tells what waits: "(3) Room – Klatch". */
 function useTitle(): void {
   const client = useClient();
   const rooms = useReadable(client.rooms);
   const route = useRoute();
   const open = rooms.rows.find((row) => route.page === 'room' && row.id === route.room)?.title;
+  // What is read the moment it comes is no news: the title would flicker, and browsers ask for the icon each time.
   useEffect(() => {
     const waiting = rooms.mentions > 0 ? `(${rooms.mentions}) ` : rooms.unreadRooms > 0 ? '• ' : '';
-    document.title = `${waiting}${open ? `${open} – ` : ''}Klatch`;
+    const timer = setTimeout(() => (document.title = `${waiting}${open ? `${open} – ` : ''}Klatch`), TITLE_MS);
+    return () => clearTimeout(timer);
   }, [rooms.mentions, rooms.unreadRooms, open]);
 }

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 import { Ellipsis, MessageCircle, ShieldCheck, UserMinus, UserPlus } from 'lucide-react';
-import { Virtualizer } from 'virtua';
+import { VirtualList } from '../controls/virtual_list';
 import type { Member, Role, RoomRow } from '../../core/interface';
 import { useWords } from '../../language/language';
 import type { Say } from '../../language/words';
@@ -44,9 +44,9 @@ export default function MemberPanel({ room }: { room: RoomRow }) {
       <div className="panel-body">
         {list.loading && list.members.length === 0 && <Skeleton lines={5} label={say('loading')} />}
         {wanted && members.length === 0 && <p className="members-none">{say('nobody_found')}</p>}
-        <Virtualizer data={members} as="ul" item="li">
+        <VirtualList data={members} as="ul" item="li">
           {(member: Member) => <MemberLine key={member.user.id} member={member} menu={() => menuFor(member, room, say, client, (act) => void run(act))} />}
-        </Virtualizer>
+        </VirtualList>
         {list.more && <div className="members-more"><Button busy={list.loading} onClick={() => void run(() => client.loadMembers(room.id))}>{say('load_more')}</Button></div>}
       </div>
     </PanelFrame>

@@ -1,6 +1,6 @@
 import { useMemo, useRef, useState, type FocusEvent, type KeyboardEvent } from 'react';
 import { MessagesSquare, Plus } from 'lucide-react';
-import { Virtualizer, type CustomItemComponentProps, type VirtualizerHandle } from 'virtua';
+import { VirtualList, type CustomItemComponentProps, type VirtualizerHandle } from '../controls/virtual_list';
 import type { RoomId, RoomRow } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
@@ -46,9 +46,9 @@ export function RoomList({ current }: { current: RoomId | undefined }) {
   }
   return (
     <div className="room-list" ref={scroller} onKeyDown={onKeyDown}>
-      <Virtualizer ref={handle} data={rows} as="ul" item={Item} keepMounted={[reachable]}>
+      <VirtualList ref={handle} data={rows} as="ul" item={Item} keepMounted={[reachable]}>
         {(room: RoomRow, index) => <RoomLine key={room.id} room={room} current={room.id === current} reachable={index === reachable} onFocus={onFocus} />}
-      </Virtualizer>
+      </VirtualList>
       {list.hidden.length > 0 && (
         <button type="button" className="room-list-hidden" aria-expanded={showHidden} onClick={() => setShowHidden(!showHidden)}>
           {say(showHidden ? 'hide_hidden' : 'show_hidden', { count: list.hidden.length })}

@@ -1,4 +1,4 @@
-import type { Account, Client, MessageRow, RoomRow, Settings, Status, Warning } from '../../core/interface';
+import type { Account, Client, Draft, MessageRow, RoomRow, Settings, Status, Warning } from '../../core/interface';
 import { ClientError } from '../../core/error';
 import { valueOf } from '../value';
 import { cells, fixed } from './cell';
@@ -28,7 +28,8 @@ export function openDouble(scenario: Scenario = {}): Client {
   const roomList = valueOf(list());
   const room = cells<RoomRow | undefined>((id) => rooms.get(id)?.row);
   const timeline = cells((id) => timelineOf(id, rooms.get(id)?.rows ?? []));
-  const drafts = cells<{ text: string; replyTo?: number; editing?: number }>((id) => ({ text: id === 'r-u-farah' ? 'The right-to-left picture is' : '' }));
+  const threadDrafts = cells<Draft>(() => ({ text: '' }));
+  const drafts = cells<Draft>((id) => ({ text: id === 'r-u-farah' ? 'The right-to-left picture is' : '' }));
   const me = valueOf({ ...(PEOPLE[0] as (typeof PEOPLE)[number]), readReceipts: true });
   let own = 1000;
 
@@ -88,7 +89,7 @@ export function openDouble(scenario: Scenario = {}): Client {
       ],
       loaded: true,
     }),
-    draft: drafts,
+    draft: (id, root) => (root === undefined ? drafts(id) : threadDrafts(`${id}/${root}`)),
     settings,
     onNotification: () => () => undefined,
     onRead: () => () => undefined,
@@ -136,6 +137,7 @@ export function openDouble(scenario: Scenario = {}): Client {
     loadAround: () => Promise.resolve(true),
     fillGap: done,
     loadThread: done,
+    markThreadRead: () => undefined,
     reconnect: () => undefined,
     createDirect: async (user) => `r-${user}`,
     createGroup: async () => 'r-books',

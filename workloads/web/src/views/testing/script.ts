@@ -32,7 +32,7 @@ export function launchRoom(): Row[] {
     message(8, 'u-ada', 190, 'Nice. Does that hold with the file from last week as well?', { replyTo: 7 }),
     message(9, 'u-dmitri', 182, 'Yes, 3.1 s instead of 48.', { reactions: [{ emoji: '🎉', count: 3, mine: false }, { emoji: '🚀', count: 1, mine: true }] }),
     message(10, 'u-elif', 61, 'The draft is up: https://example.org/klatch/offline-reading (comments welcome)'),
-    message(11, 'u-elif', 60, '> Everything you have read once can be read again without a network.\n\nToo bold, or fine?'),
+    message(11, 'u-elif', 60, '> Everything you have read once can be read again without a network.\n\nToo bold, or fine?', { replies: { count: 3, complete: true, lastAt: NOW - 47 * MINUTE, people: ['u-elif', ME, 'u-ada'], unread: 2 } }),
     message(12, ME, 52, 'Fine. It is what it does.', { editedAt: NOW - 50 * MINUTE }),
     message(13, 'u-ada', 50, 'Agreed', { thread: 11 }),
     message(14, 'u-ben', 44, '', { deleted: true, content: {} }),

@@ -9,16 +9,16 @@ import type { MessageActions } from './actions';
 const Confirm = lazy(() => import('../controls/confirm'));
 
 /** The actions of a list's rows, and the message whose deletion is being asked about. */
-export function useListActions(room: RoomRow, inThread: boolean, jump: (seq: Seq) => void) {
+export function useListActions(room: RoomRow, thread: Seq | undefined, jump: (seq: Seq) => void) {
   const client = useClient();
   const [asked, setAsked] = useState<MessageRow>();
   const actions = useMemo<MessageActions>(
     () => ({
       room,
-      inThread,
+      inThread: thread !== undefined,
       jump,
-      reply: (row) => startReply(client, room.id, row),
-      edit: (row) => startEdit(client, room.id, row),
+      reply: (row) => startReply(client, room.id, row, thread),
+      edit: (row) => startEdit(client, room.id, row, thread),
       remove: setAsked,
       react: (row, emoji) => {
         const mine = row.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
@@ -26,7 +26,7 @@ export function useListActions(room: RoomRow, inThread: boolean, jump: (seq: Seq
       },
       openThread: (root) => go({ page: 'room', room: room.id, panel: { kind: 'thread', root } }),
     }),
-    [client, room, inThread, jump],
+    [client, room, thread, jump],
   );
   return { actions, asked, close: () => setAsked(undefined) };
 }

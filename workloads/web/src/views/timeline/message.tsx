@@ -11,6 +11,7 @@ import { MessageState } from './message_state';
 import { MessageTools } from './message_tools';
 import { Reactions } from './reactions';
 import { ReplyQuote } from './reply_quote';
+import { ThreadLink } from './thread_link';
 import './message.css';
 
 export interface MessageProps {
@@ -21,16 +22,20 @@ export interface MessageProps {
   readonly active: boolean;
   readonly flash: boolean;
   readonly origin: MessageRow | undefined;
+  /** Show the way into the thread that begins with it. */
+  readonly threadLink?: boolean;
 }
 
 /** One message. It draws anew only when something about it changed. */
-export const Message = memo(function Message({ row, grouped, receipt, active, flash, origin }: MessageProps) {
+export const Message = memo(function Message({ row, grouped, receipt, active, flash, origin, threadLink = false }: MessageProps) {
   const { say, dates } = useLanguage();
   const profile = useProfile(row.sender);
   const name = nameOf(profile, say('somebody'));
   const mention = useMentions(row);
   const [near, setNear] = useState(false);
   const [held, setHeld] = useState(false);
+  /** Its tools would be cut off by the list's upper edge. */
+  const [low, setLow] = useState(false);
   const classes = ['message', grouped ? 'message-grouped' : '', flash ? 'message-flash' : '', row.mentionsMe && !row.mine ? 'message-mentions-me' : '', row.state === 'failed' ? 'message-failed' : ''];
   return (
     <article
@@ -38,7 +43,10 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
       data-row={row.key}
       tabIndex={active ? 0 : -1}
       aria-label={messageLabel(row, name, dates.time(row.at), receipt, say)}
-      onPointerEnter={() => setNear(true)}
+      onPointerEnter={(event) => {
+        setNear(true);
+        setLow(isAtTop(event.currentTarget));
+      }}
       onPointerLeave={() => setNear(false)}
     >
       <div className="message-side">
@@ -63,11 +71,20 @@ export const Message = memo(function Message({ row, grouped, receipt, active, fl
         </div>
         <Failure row={row} reachable={active} />
         {row.reactions.length > 0 && <Reactions row={row} reachable={active} />}
+        {threadLink && row.replies && <ThreadLink row={row} replies={row.replies} reachable={active} />}
       </div>
-      {(near || active || held) && <MessageTools row={row} reachable={active} onHold={setHeld} />}
+      {(near || active || held) && <MessageTools row={row} reachable={active} low={low} onHold={setHeld} />}
     </article>
   );
 });
+
+/** Room the tools take above a message, px. */
+const TOOLS_ABOVE = 20;
+
+function isAtTop(message: HTMLElement): boolean {
+  const list = message.closest('[role="log"]');
+  return list !== null && message.getBoundingClientRect().top - list.getBoundingClientRect().top < TOOLS_ABOVE;
+}
 
 function MessageBody({ row, mention, reachable }: { row: MessageRow; mention: FindMention; reachable: boolean }) {
   const say = useWords();

@@ -18,6 +18,7 @@ export function messageLabel(row: MessageRow, name: string, time: string, receip
   const parts = [name, time, bodyLabel(row, say)];
   if (row.replyTo !== undefined) parts.push(say('label_reply'));
   if (row.editedAt !== undefined && !row.deleted) parts.push(say('edited'));
+  if (row.replies) parts.push(say('replies', { count: row.replies.count }));
   for (const reaction of row.reactions) parts.push(say('label_reaction', { emoji: reaction.emoji, count: reaction.count }));
   if (row.mine && !row.deleted) parts.push(say(`state_${shownState(row, receipt)}`));
   return parts.join(', ');

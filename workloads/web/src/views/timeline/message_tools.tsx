@@ -11,7 +11,7 @@ import { mayAnswer, mayEdit, mayRemove, useMessageActions } from './actions';
 const QUICK = ['👍', '❤️', '😂'];
 
 /** What can be done with the message under the pointer or the focus. */
-export function MessageTools({ row, reachable, onHold }: { row: MessageRow; reachable: boolean; onHold: (held: boolean) => void }) {
+export function MessageTools({ row, reachable, low, onHold }: { row: MessageRow; reachable: boolean; low: boolean; onHold: (held: boolean) => void }) {
   const say = useWords();
   const actions = useMessageActions();
   const tools = useRef<HTMLDivElement>(null);
@@ -31,7 +31,7 @@ export function MessageTools({ row, reachable, onHold }: { row: MessageRow; reac
   const hasMenu = menu().some((group) => group.length > 0);
   if (row.deleted || (row.seq === undefined && !hasMenu)) return null;
   return (
-    <div ref={tools} className="message-tools" role="group" aria-label={say('message_actions')} data-open={open || undefined}>
+    <div ref={tools} className={low ? 'message-tools message-tools-low' : 'message-tools'} role="group" aria-label={say('message_actions')} data-open={open || undefined}>
       {mayAnswer(row) && (
         <>
           {QUICK.map((emoji) => (

@@ -1,5 +1,5 @@
 import { useCallback, useRef, useState, type FocusEvent, type RefObject } from 'react';
-import type { VirtualizerHandle } from 'virtua';
+import type { VirtualizerHandle } from '../controls/virtual_list';
 import type { Timeline } from '../../core/interface';
 
 /** Rows a press of Page Up or Down goes. */

@@ -34,7 +34,7 @@ export function RowView({ index, row, context }: { index: number; row: Row; cont
       {row.type === 'notice' && <Notice row={row} active={active} />}
       {row.type === 'message' && row.thread !== undefined && !row.deleted && row.state !== 'failed' && <ThreadReply row={row} active={active} />}
       {row.type === 'message' && (row.thread === undefined || row.state === 'failed') && (
-        <Message row={row} grouped={place.grouped} receipt={receiptOf(row, context.receipts)} active={active} flash={flash === row.key} origin={originOf(row, timeline)} />
+        <Message row={row} grouped={place.grouped} receipt={receiptOf(row, context.receipts)} active={active} flash={flash === row.key} origin={originOf(row, timeline)} threadLink />
       )}
     </div>
   );

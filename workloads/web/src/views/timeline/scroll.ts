@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
-import type { VirtualizerHandle } from 'virtua';
+import type { VirtualizerHandle } from '../controls/virtual_list';
 import type { Client, RoomId, Seq, Timeline } from '../../core/interface';
 import { needsLoading, newIndex } from './new_line';
 
@@ -93,6 +93,15 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       for (const hand of HANDS) element?.removeEventListener(hand, free);
     };
   }, [scroller]);
+
+  // The text field grows, a banner comes: what was at the end stays there.
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => stick.current && toEnd());
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [scroller, toEnd]);
 
   const { prepended } = timeline;
   useLayoutEffect(() => {

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { ArrowDown, ArrowUp, MessageCircle } from 'lucide-react';
-import { Virtualizer } from 'virtua';
+import { VirtualList } from '../controls/virtual_list';
 import type { RoomRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
@@ -31,7 +31,7 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
   const { jump } = scroll;
   const { focusIndex } = rove;
   const jumpTo = useCallback((seq: Seq) => void jump(seq).then((index) => index >= 0 && focusIndex(index)), [jump, focusIndex]);
-  const list = useListActions(room, false, jumpTo);
+  const list = useListActions(room, undefined, jumpTo);
   useAnnouncements(timeline, room.id);
 
   useEffect(() => {
@@ -85,7 +85,7 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
           {timeline.length === 0 && timeline.error && <Empty icon={MessageCircle} title={say('timeline_error')}>{say('timeline_error_text')}</Empty>}
           {timeline.length === 0 && !timeline.loading && !timeline.error && <RoomStart room={room} />}
           <div className="timeline-push" />
-          <Virtualizer
+          <VirtualList
             ref={scroll.list}
             data={data}
             shift={shift}
@@ -98,7 +98,7 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
               const row = timeline.row(index);
               return row ? <RowView key={row.key} index={index} row={row} context={context} /> : <div key={index} />;
             }}
-          </Virtualizer>
+          </VirtualList>
         </div>
         {timeline.loadingOlder && timeline.length > 0 && <p className="timeline-older" role="status">{say('loading_older')}</p>}
         {showUp && (
