@@ -176,6 +176,41 @@ async fn signals_are_bounded_in_size_and_rate() {
 }
 
 #[tokio::test]
+async fn what_the_client_watches_at_most_a_gateway_takes_in_one_frame() {
+    use klatch_client_sdk::core::{Core, Input, Output, Settings, Snapshot};
+    use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let ada = Device::new();
+    let (mut client, welcome) = Client::greet_as(&world, &gateway, ada).await;
+    let rooms: Vec<_> = (0..200).map(|_| Room::large(&[ada])).collect();
+    rooms.iter().for_each(|room| world.queries.know(room));
+    let friends: Vec<_> = (0..1_100).map(|_| Device::new().user).collect();
+
+    let mut core = Core::new(Settings::default(), Xoshiro256PlusPlus::seed_from_u64(1), Snapshot::default());
+    let wanted = Watch { rooms: rooms.iter().map(|room| room.id).collect(), presence: friends };
+    let inputs = [
+        Input::Watch(wanted),
+        Input::TokenRefreshed { access_token: "token".to_owned(), lives_ms: 900_000 },
+        Input::Start,
+        Input::Connected,
+        Input::Frame(Box::new(ServerFrame::Welcome(welcome))),
+    ];
+    let outputs: Vec<_> = inputs.into_iter().flat_map(|input| core.handle(0, input)).collect();
+    let frames = outputs.into_iter().filter_map(|output| match output {
+        Output::SendFrames(frames) => Some(frames),
+        _ => None,
+    });
+    let watch =
+        frames.flatten().find(|frame| matches!(frame, ClientFrame::Watch(_))).expect("a new connection is told");
+    let ClientFrame::Watch(watched) = &watch else { unreachable!() };
+    assert_eq!((watched.rooms.len(), watched.presence.len()), (128, 1_024));
+    client.say(&watch).await;
+    client.is_quiet().await;
+}
+
+#[tokio::test]
 async fn a_connection_watches_a_bounded_number_of_rooms() {
     let world = World::new().await;
     let gateway = world.gateway().await;

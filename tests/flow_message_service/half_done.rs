@@ -118,6 +118,9 @@ async fn what_is_stored_and_not_told_is_not_acknowledged() {
     world.start().await;
     let ada = person();
     let room = world.group(&[ada]).await;
+    // The last that is said of its making.
+    let inbox = RoomId::inbox_of(ada.user);
+    world.hear(|event| matches!(event, Event::Appended(appended) if appended.room == inbox).then_some(())).await;
     mute.on.store(true, Ordering::SeqCst);
     let command = world.text(ada, room, "once");
     world.publish(vec![command.clone()]).await;

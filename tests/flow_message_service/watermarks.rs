@@ -5,11 +5,15 @@ use std::sync::Arc;
 use klatch_bus::WatermarkMove;
 use klatch_domain::{Audience, Event, Position, RoomId, Sender, UserId, WatermarkMoved};
 use klatch_store::{
+    Directory,
     directory::{ProfileChange, User, Users as _},
     shard::Watermark,
 };
 
-use super::world::{World, new_group, people, person};
+use super::{
+    faulty_directory::{Fault, FaultyDirectory},
+    world::{World, new_group, people, person},
+};
 
 fn report(who: Sender, room: RoomId, read: u64, delivered: u64) -> WatermarkMove {
     let position = |seq: u64| (seq > 0).then(|| Position::first(seq));
@@ -102,6 +106,22 @@ async fn whoever_reads_to_themselves_tells_only_their_own_devices() {
     assert_eq!(one.read, Some(Position::first(2)));
     assert_eq!(other.audience, Audience::Members(Arc::from([ada.user])));
     assert_eq!((other.read, other.delivered), (None, Some(Position::first(2))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_can_say_who_shows_receipts_nobody_does() {
+    let mut world = World::at_rest().await;
+    let directory = Arc::new(FaultyDirectory::new(Arc::clone(&world.stores.directory) as Arc<dyn Directory>));
+    world.directory = Arc::clone(&directory) as Arc<dyn Directory>;
+    world.start().await;
+    let [ada, bob] = people();
+    world.sign_up(bob, true).await;
+    let room = world.direct(ada, bob).await;
+    directory.fail("users", Fault::Before);
+    world.bus.watermarks.publish(vec![report(bob, room, 2, 2)]).await;
+    let (one, other) = (world.moved(room).await, world.moved(room).await);
+    assert_eq!((&one.audience, one.read), (&Audience::Members(Arc::from([bob.user])), Some(Position::first(2))));
+    assert_eq!((&other.audience, other.read), (&Audience::Members(Arc::from([ada.user])), None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

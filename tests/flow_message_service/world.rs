@@ -23,7 +23,7 @@ use klatch_store::{
     shard::Range,
     sqlite::{self, SqliteStores},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::faults::{Faults, FaultyShard};
 
@@ -204,6 +204,8 @@ impl World {
     /// The first event that fits, heard already or still to come; what does not fit is kept.
     pub(crate) async fn hear<T>(&mut self, mut fits: impl FnMut(&Event) -> Option<T>) -> T {
         let mut looked_at = 0;
+        // For the whole wait: some news are repeated for ever.
+        let until = Instant::now() + self.patience;
         loop {
             while let Some(event) = self.heard.get(looked_at) {
                 if let Some(found) = fits(event) {
@@ -212,7 +214,7 @@ impl World {
                 }
                 looked_at += 1;
             }
-            match timeout(self.patience, self.receiver.receive()).await.expect("nothing more comes") {
+            match timeout_at(until, self.receiver.receive()).await.expect("nothing more comes") {
                 Some(Received::Events(events)) => self.heard.extend(events),
                 Some(Received::Gap) => panic!("events were lost"),
                 None => panic!("the bus is closed"),

@@ -78,7 +78,9 @@ pub(crate) const ANSWER_MS: u64 = 30_000;
 pub(crate) const ANSWER_MOST_MS: u64 = 300_000;
 /// Sends in one burst, in seconds of the sustained pace: half of what servers grant, as other devices share it.
 pub(crate) const BURST_SECONDS: u64 = 5;
-/// Rooms and users watched at once.
-pub(crate) const WATCHED: usize = 1_000;
+/// Rooms watched at once: as many as a gateway lets one connection watch. One more in a frame, and it takes none of them.
+pub(crate) const WATCHED_ROOMS: usize = 128;
+/// Users whose presence is watched at once: as many as a gateway lets one connection watch.
+pub(crate) const WATCHED_USERS: usize = 1_024;
 /// Typing is said at most this often per room, milliseconds.
 pub(crate) const TYPING_EVERY_MS: u64 = 3_000;

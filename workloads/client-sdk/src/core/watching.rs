@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use klatch_domain::{RoomId, UserId};
 use klatch_protocol::{ClientFrame, SignalOut, Watch};
 
-use super::settings::{TYPING_EVERY_MS, WATCHED};
+use super::settings::{TYPING_EVERY_MS, WATCHED_ROOMS, WATCHED_USERS};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watching {
@@ -15,12 +15,14 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Adds; answers what is new. Beyond the bound nothing is added.
+    /// Adds; answers what is new. Beyond the bounds nothing is added.
     pub(crate) fn add(&mut self, watch: Watch) -> Option<ClientFrame> {
-        let rooms = watch.rooms.into_iter().filter(|room| self.rooms.len() < WATCHED && self.rooms.insert(*room));
+        let rooms = watch.rooms.into_iter().filter(|room| self.rooms.len() < WATCHED_ROOMS && self.rooms.insert(*room));
         let rooms: Vec<RoomId> = rooms.collect();
-        let presence =
-            watch.presence.into_iter().filter(|user| self.presence.len() < WATCHED && self.presence.insert(*user));
+        let presence = watch
+            .presence
+            .into_iter()
+            .filter(|user| self.presence.len() < WATCHED_USERS && self.presence.insert(*user));
         let presence: Vec<UserId> = presence.collect();
         (!rooms.is_empty() || !presence.is_empty()).then_some(ClientFrame::Watch(Watch { rooms, presence }))
     }
