@@ -257,6 +257,17 @@ test('a captive portal’s page is no answer: nothing is lost, and it goes on wh
   await again.close();
 }, 30_000);
 
+test('a timer that fires a moment early is set again', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  await online(client);
+  profile.timersEarly = 50;
+  for (const socket of [...server.sockets]) socket.end(1006);
+  await until('lost', () => client.status.get().connection === 'waiting');
+  await online(client);
+  await client.close();
+});
+
 test('a refresh whose answer was lost is asked again under the same key', async () => {
   const server = new Server();
   const { profile, client } = await signedIn(server);

@@ -55,6 +55,8 @@ export class Profile {
   isVisible = true;
   /** What this device's clock adds to the true time, ms. */
   clockError = 0;
+  /** How much too early timers fire, ms: browsers round. */
+  timersEarly = 0;
   #ids = 0;
   readonly #sockets = new Set<WebSocket>();
 
@@ -82,7 +84,7 @@ export class Profile {
         const id = this.#ids;
         return uuid7(now(), (bytes) => new DataView(bytes.buffer).setUint32(12, id));
       },
-      setTimer: (run, ms) => setTimeout(run, ms),
+      setTimer: (run, ms) => setTimeout(run, Math.max(0, ms - this.timersEarly)),
       clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
       isOnline: () => this.isOnline,
       onSigns: (listener) => {

@@ -197,9 +197,15 @@ export class Driver {
 
   #tick(): void {
     const late = this.#environment.now() - (this.#timerAt ?? 0);
-    if (late < SLEPT_MS) return this.tell({ type: 'tick' });
-    this.#socket.ping();
-    this.tell({ type: 'heard' }, { type: 'tick' });
+    this.#timer = undefined;
+    if (late < SLEPT_MS) {
+      this.tell({ type: 'tick' });
+    } else {
+      this.#socket.ping();
+      this.tell({ type: 'heard' }, { type: 'tick' });
+    }
+    // Timers may come a moment early. To the engine it is still to come, so it will not ask for it again.
+    if (this.#timer === undefined && !this.#stopped && (this.#timerAt ?? 0) > this.#environment.now()) this.#setTimer(this.#timerAt);
   }
 }
 
