@@ -7,7 +7,7 @@ import { ROOT, WEB } from './chromium.mjs';
 
 const target = process.env.CARGO_TARGET_DIR ?? path.join(os.homedir(), '.cache/klatch/target');
 export const KLATCH = process.env.KLATCH ?? path.resolve(ROOT, target, 'debug/klatch');
-export const DIST = path.join(WEB, 'dist');
+export const DIST = process.env.KLATCH_DIST ?? path.join(WEB, 'dist');
 
 /** Server processes that run now: they end with this one, however it ends. */
 const running = new Set();
