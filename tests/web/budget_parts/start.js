@@ -17,7 +17,7 @@ module.exports = async function start(world, report) {
   await page.goto(`${await world.address()}/`);
   await page.locator('input[type=password]').waitFor();
   report.time('first visit to the sign-in form (fast 3G, 4x slower)', [Date.now() - began], '<= 4000 ms');
-  const { paint, shift } = await page.evaluate(() => ({ paint: probe.paint, shift: probe.shift }));
+  const { paint, shift } = await page.evaluate(async () => (await probe.until(() => probe.paint > 0), { paint: probe.paint, shift: probe.shift }));
   report.time('its largest contentful paint', [paint], '<= 2500 ms');
   report.count('its layout shift', shift, 0.1);
   await page.session.send('Network.emulateNetworkConditions', { ...NETWORK, downloadThroughput: -1, uploadThroughput: -1, latency: 0 });

@@ -51,7 +51,7 @@ export function datesOf(language: string): Dates {
     },
     ago: (at, now) => {
       const seconds = Math.max(0, Math.round((now - at) / 1000));
-      if (seconds < 60) return relative.format(0, 'minute');
+      if (seconds < 60) return relative.format(0, 'second');
       if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), 'minute');
       if (seconds < 86_400) return relative.format(-Math.floor(seconds / 3600), 'hour');
       return relative.format(-Math.floor(seconds / 86_400), 'day');

@@ -54,6 +54,32 @@ test('rows are found by index and by seq, across gaps', () => {
   expect(view.row(view.length)).toBeUndefined();
 });
 
+test('entries that are no news in a room make no row, and leave no gap', () => {
+  const timeline = new RoomTimeline('room', new Batch(), () => ({ me: 'me', now: 0, threadRead: () => undefined, threadsFrom: 0 }), ({ kind }) => kind.startsWith('member_'));
+  const joined = (seq: number) => entry(seq, { kind: 'member_joined', content: { user: 'ada' } });
+  timeline.opened({ generation: 1, pieces: [{ floor: 2, head: 4, entries: [joined(3), entry(4)] }] });
+  timeline.append([joined(5), entry(6)]);
+  timeline.older([entry(1), joined(2)]);
+  expect(shown(timeline)).toEqual(['m1', 'm4', 'm6']);
+  expect([timeline.timeline.get().appended, timeline.timeline.get().prepended, timeline.covers(3)]).toEqual([1, 1, true]);
+});
+
+test('a thread tells of its answers whatever order they come in, and says when there may be more', () => {
+  const timeline = opened(51, 55);
+  timeline.page(1, { floor: 20, head: 25, entries: all(21, 25) }, 'below');
+  timeline.append([entry(57, { thread: 53 }), entry(58, { thread: 22, sender: { user: 'me', session: 's' } }), entry(59, { thread: 22 })]);
+  const repliesOf = (seq: number) => {
+    const row = timeline.timeline.get().row(timeline.timeline.get().indexOf(seq));
+    return row?.type === 'message' ? row.replies : undefined;
+  };
+  expect(repliesOf(53)).toMatchObject({ count: 1, complete: true, people: ['ben'], unread: 0 });
+  expect(repliesOf(22)).toMatchObject({ count: 2, complete: false, people: ['ben', 'me'], unread: 1 });
+  timeline.threadPage(22, [entry(22), entry(40, { thread: 22, sender: { user: 'ada', session: 's' } })], false);
+  expect(repliesOf(22)).toMatchObject({ count: 3, complete: true, people: ['ben', 'me', 'ada'] });
+  timeline.update(entry(59, { thread: 22, deleted: true, content: {}, changed_seq: 60 }));
+  expect(repliesOf(22)).toMatchObject({ count: 2, people: ['me', 'ada'], unread: 0 });
+});
+
 test('what is put before counts as prepended, what is filled in between joins the pieces', () => {
   const timeline = opened(51, 55);
   timeline.older(all(46, 50));

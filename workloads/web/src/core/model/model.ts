@@ -27,11 +27,6 @@ export function draftKey(room: string, thread?: number): string {
   return thread === undefined ? room : `${room}/${thread}`;
 }
 
-function roomOfDraft(key: string): string {
-  const end = key.indexOf('/');
-  return end < 0 ? key : key.slice(0, end);
-}
-
 const NO_DRAFT: Draft = { text: '' };
 const STARTING: Status = { connection: 'connecting', unsent: 0, failed: 0, leader: false, clockOffsetMs: 0 };
 
@@ -86,11 +81,16 @@ export class Model {
   timelineOf(room: string): RoomTimeline {
     let timeline = this.#timelines.get(room);
     if (!timeline) {
-      timeline = new RoomTimeline(room, this.batch, () => this.#readerOf(room));
+      timeline = new RoomTimeline(room, this.batch, () => this.#readerOf(room), (entry) => this.#isNoNews(room, entry));
       timeline.setWaiting(this.outbox.of(room));
       this.#timelines.set(room, timeline);
     }
     return timeline;
+  }
+
+  /** That the two of a direct room are in it goes without saying. */
+  #isNoNews(room: string, { kind }: Entry): boolean {
+    return kind.startsWith('member_') && this.facts.get(room)?.kind === 'direct';
   }
 
   #readerOf(room: string): Reader {
@@ -185,7 +185,9 @@ export class Model {
         if (news.draft.text === '' && news.draft.replyTo === undefined) this.drafts.delete(news.room);
         else this.drafts.set(news.room, news.draft);
         this.draft.touch(news.room);
-        return this.#roomChanged(roomOfDraft(news.room));
+        // A thread's draft shows at the thread.
+        if (this.facts.has(news.room)) this.#roomChanged(news.room);
+        return;
       case 'friend':
         return this.onFriends();
       case 'joined':
@@ -354,14 +356,9 @@ export class Model {
     const made = this.#rows.get(room);
     const facts = this.facts.get(room);
     if (made || !facts) return made;
-    const row = rowOf(facts, { me: this.myId, hasDraft: this.#hasDraft(room), failed: this.outbox.failedIn(room) });
+    const row = rowOf(facts, { me: this.myId, hasDraft: this.drafts.has(room), failed: this.outbox.failedIn(room) });
     this.#rows.set(room, row);
     return row;
-  }
-
-  #hasDraft(room: string): boolean {
-    for (const key of this.drafts.keys()) if (roomOfDraft(key) === room) return true;
-    return false;
   }
 
   #list(): RoomList {

@@ -5,7 +5,7 @@ import { ClientError } from '../error';
 import { Cell, Cells, type Batch } from './cell';
 import type { OpenedRoom, Piece } from './news';
 import { repliesOf, rowOfEntry, rowOfWaiting, type Reader, type Waiting } from './row';
-import { placeOf, Runs } from './runs';
+import { isShown, placeOf, Runs } from './runs';
 
 /** Rows one room holds in a tab: the budget of 100,000 and some to scroll in. */
 const ROWS = 120_000;
@@ -14,7 +14,7 @@ const ROWS = 120_000;
 export class RoomTimeline {
   readonly room: string;
   readonly #viewer: () => Reader;
-  readonly #runs = new Runs();
+  readonly #runs: Runs;
   /** Messages of the outbox, in the order said; changes of others by their seq or message id. */
   #waiting: Waiting[] = [];
   readonly #changes = new Map<number | string, Waiting[]>();
@@ -34,8 +34,10 @@ export class RoomTimeline {
   readonly timeline: Cell<Timeline>;
   readonly threads: Cells<Thread>;
 
-  constructor(room: string, batch: Batch, viewer: () => Reader) {
+  /** `hides`: entries that make no row in this room. */
+  constructor(room: string, batch: Batch, viewer: () => Reader, hides: (entry: Entry) => boolean = () => false) {
     this.room = room;
+    this.#runs = new Runs((entry) => isShown(entry) && !hides(entry));
     this.#viewer = viewer;
     this.timeline = new Cell(batch, () => this.#view());
     this.threads = new Cells((root) => new Cell(batch, () => this.#thread(Number(root))));

@@ -18,6 +18,11 @@ export interface Run {
 /** Dense pieces of one room's log, apart from each other, in order; the last one is live. */
 export class Runs {
   readonly #runs: Run[] = [];
+  readonly #isShown: (entry: Entry) => boolean;
+
+  constructor(shown: (entry: Entry) => boolean = isShown) {
+    this.#isShown = shown;
+  }
 
   get all(): readonly Run[] {
     return this.#runs;
@@ -40,7 +45,7 @@ export class Runs {
     for (const entry of entries) {
       if (!live || entry.position.seq <= live.head) continue;
       live.head = entry.position.seq;
-      if (!isShown(entry)) continue;
+      if (!this.#isShown(entry)) continue;
       live.rows.push(entry);
       shown += 1;
     }
@@ -57,7 +62,7 @@ export class Runs {
     const touching = this.#runs.filter((run) => run.floor <= head && run.head >= floor);
     if (touching.length === 0) {
       const rows = new Deque<Entry>();
-      for (const entry of entries) if (isShown(entry)) rows.push(entry);
+      for (const entry of entries) if (this.#isShown(entry)) rows.push(entry);
       const place = this.#runs.findIndex((run) => run.floor > head);
       this.#runs.splice(place < 0 ? this.#runs.length : place, 0, { floor, head, rows });
     } else {
@@ -71,7 +76,7 @@ export class Runs {
     const last = touching.at(-1) as Run;
     const covered = (seq: number): boolean => touching.some((run) => seq > run.floor && seq <= run.head);
     for (const entry of entries) if (covered(entry.position.seq)) this.update(entry);
-    const fresh = entries.filter((entry) => !covered(entry.position.seq) && isShown(entry));
+    const fresh = entries.filter((entry) => !covered(entry.position.seq) && this.#isShown(entry));
     const below: Entry[] = [];
     for (const run of touching) if (run !== last) below.push(...run.rows);
     below.push(...fresh.filter((entry) => entry.position.seq <= last.floor));

@@ -102,7 +102,7 @@ export function Composer({ room, thread, onLeave }: { room: RoomRow; thread?: Se
       event.preventDefault();
       send();
     } else if (event.key === 'ArrowUp' && draft.text === '' && !command) {
-      const last = thread === undefined ? lastOwn(client.timeline(room.id).get()) : lastOwn(listed(client.thread(room.id, thread).get().rows));
+      const last = thread === undefined ? lastOwn(client.timeline(room.id).get(), (row) => row.thread === undefined) : lastOwn(listed(client.thread(room.id, thread).get().rows), () => true);
       if (last) {
         event.preventDefault();
         startEdit(client, room.id, last, thread);
@@ -180,10 +180,10 @@ interface Listed {
 
 const listed = (rows: readonly MessageRow[]): Listed => ({ length: rows.length, row: (index) => rows[index] });
 
-function lastOwn(timeline: Listed): MessageRow | undefined {
+function lastOwn(timeline: Listed, is: (row: MessageRow) => boolean): MessageRow | undefined {
   for (let index = timeline.length - 1; index >= Math.max(0, timeline.length - LOOK_BACK); index--) {
     const row = timeline.row(index) as MessageRow | undefined;
-    if (row?.type === 'message' && row.mine && !row.deleted && row.kind === 'text' && row.seq !== undefined) return row;
+    if (row?.type === 'message' && row.mine && !row.deleted && row.kind === 'text' && row.seq !== undefined && is(row)) return row;
   }
   return undefined;
 }

@@ -1,5 +1,7 @@
 import type { ButtonHTMLAttributes, ReactNode, Ref } from 'react';
 import type { LucideIcon } from 'lucide-react';
+import { useWords } from '../../language/language';
+import { keyNames } from './key_names';
 import './button.css';
 
 type Look = 'primary' | 'plain' | 'quiet' | 'danger';
@@ -31,8 +33,9 @@ interface IconButtonProps extends Omit<ButtonHTMLAttributes<HTMLButtonElement>, 
 }
 
 export function IconButton({ label, icon: Icon, keys, size = 18, className = '', ...rest }: IconButtonProps) {
+  const say = useWords();
   return (
-    <button type="button" aria-label={label} title={keys ? `${label} (${keys})` : label} {...rest} className={`icon-button ${className}`}>
+    <button type="button" aria-label={label} title={keys ? `${label} (${keyNames(keys, say)})` : label} {...rest} className={`icon-button ${className}`}>
       <Icon size={size} aria-hidden />
     </button>
   );

@@ -25,7 +25,7 @@ export default function AddMembers({ room, onClose }: { room: RoomId; onClose: (
   });
   return (
     <DialogFrame title={say('add_people')} onClose={onClose}>
-      <PeoplePicker many chosen={people} without={members} onChange={setPeople} />
+      <PeoplePicker autoFocus many chosen={people} without={members} onChange={setPeople} />
       <Trouble error={error} />
       <div className="dialog-actions">
         <Button onClick={onClose}>{say('cancel')}</Button>

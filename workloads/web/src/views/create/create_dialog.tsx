@@ -23,15 +23,15 @@ export default function CreateDialog({ as, onClose }: { as: 'direct' | 'group'; 
   useEffect(() => void client.loadFriends().catch(() => undefined), [client]);
   const [first] = people;
   const ready = kind === 'direct' ? first !== undefined : name.trim() !== '';
-  const create = () => void run(async () => {
-    const room = kind === 'direct' && first ? await client.createDirect(first.id) : await client.createGroup({ name: name.trim(), members: people.map((one) => one.id), visibility });
+  const create = (person: Profile | undefined) => void run(async () => {
+    const room = kind === 'direct' && person ? await client.createDirect(person.id) : await client.createGroup({ name: name.trim(), members: people.map((one) => one.id), visibility });
     onClose();
     go({ page: 'room', room });
     focusComposer();
   });
   return (
     <DialogFrame title={say('new_chat')} onClose={onClose}>
-      <form className="form" onSubmit={(event) => { event.preventDefault(); if (ready) create(); }}>
+      <form className="form" onSubmit={(event) => { event.preventDefault(); if (ready) create(first); }}>
         <div className="segments" role="group" aria-label={say('new_chat')}>
           {(['direct', 'group'] as const).map((one) => (
             <button key={one} type="button" aria-pressed={kind === one} onClick={() => { setKind(one); setPeople([]); }}>{say(`create_${one}`)}</button>
@@ -44,7 +44,7 @@ export default function CreateDialog({ as, onClose }: { as: 'direct' | 'group'; 
             { value: 'public', label: say('public'), hint: say('public_hint') },
           ]} />
         )}
-        <PeoplePicker key={kind} many={kind === 'group'} chosen={people} onChange={setPeople} />
+        <PeoplePicker key={kind} many={kind === 'group'} autoFocus={kind === 'direct'} chosen={people} onChange={setPeople} {...(kind === 'direct' && { onPick: create })} />
         <Trouble error={error} />
         <div className="dialog-actions">
           <Button onClick={onClose}>{say('cancel')}</Button>

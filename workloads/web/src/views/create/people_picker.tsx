@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useRef, useState, type KeyboardEvent } from 'react';
 import { X } from 'lucide-react';
 import { ListBox, ListBoxItem } from 'react-aria-components/ListBox';
 import type { Profile, UserId } from '../../core/interface';
@@ -10,11 +10,14 @@ import '../members/members.css';
 import './create.css';
 
 /** Finds people and lets some of them be chosen; before a name is typed, friends are offered. */
-export function PeoplePicker({ many, chosen, without = [], onChange }: {
+export function PeoplePicker({ many, autoFocus, chosen, without = [], onChange, onPick }: {
   many: boolean;
+  autoFocus: boolean;
   chosen: readonly Profile[];
   without?: readonly UserId[];
   onChange: (people: readonly Profile[]) => void;
+  /** Enter, while a name is written, takes the first one found; without this it is added to those chosen. */
+  onPick?: (person: Profile) => void;
 }) {
   const client = useClient();
   const say = useWords();
@@ -24,9 +27,21 @@ export function PeoplePicker({ many, chosen, without = [], onChange }: {
   const offered = found.asked ? found.people : friends.filter((friend) => friend.status === 'accepted').map((friend) => friend.user);
   const people = offered.filter((one) => !without.includes(one.id));
   const known = [...chosen, ...people.filter((one) => !chosen.some((other) => other.id === one.id))];
+  const picker = useRef<HTMLDivElement>(null);
+  const onKeyDown = (event: KeyboardEvent) => {
+    const [first] = people;
+    if (event.nativeEvent.isComposing || !first || (event.key !== 'Enter' && event.key !== 'ArrowDown')) return;
+    if (event.key === 'Enter' && !query) return;
+    event.preventDefault();
+    if (event.key === 'ArrowDown') return picker.current?.querySelector<HTMLElement>('[role="option"]')?.focus();
+    if (found.searching) return;
+    setQuery('');
+    if (onPick) onPick(first);
+    else if (!chosen.some((one) => one.id === first.id)) onChange([...chosen, first]);
+  };
   return (
-    <div className="picker">
-      <input className="input" type="search" autoFocus aria-label={say('find_people')} placeholder={say('find_people')} value={query} onChange={(event) => setQuery(event.target.value)} />
+    <div className="picker" ref={picker}>
+      <input className="input" type="search" autoFocus={autoFocus} aria-label={say('find_people')} placeholder={say('find_people')} value={query} onChange={(event) => setQuery(event.target.value)} onKeyDown={onKeyDown} />
       {many && chosen.length > 0 && (
         <ul className="picker-chosen" aria-label={say('chosen_people')}>
           {chosen.map((one) => (

@@ -19,6 +19,17 @@ const SettingsPage = lazy(() => import('../settings/settings_page'));
 const PeoplePage = lazy(() => import('../people/people_page'));
 const ExplorePage = lazy(() => import('../explore/explore_page'));
 
+/** When the first messages have long been there, ms. */
+const AHEAD_MS = 4_000;
+
+/** What the next click may want: it should open, not load. */
+function fetchAhead(): void {
+  void import('../thread/thread_panel');
+  void import('../members/member_panel');
+  void import('../settings/settings_page');
+  void import('../people/people_page');
+}
+
 /** The signed-in page: rooms, what is open, and a panel beside it. On a phone one of them at a time. */
 export function Shell() {
   const client = useClient();
@@ -26,6 +37,10 @@ export function Shell() {
   useCommands(client);
   useNotifications(client);
   useTitle();
+  useEffect(() => {
+    const timer = setTimeout(fetchAhead, AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const panel = route.page === 'room' && route.panel ? 'panel' : 'plain';
   return (
     <div className={`shell shell-${panel}`} data-page={route.page}>
@@ -95,4 +110,6 @@ function useTitle(): void {
     const timer = setTimeout(() => (document.title = `${waiting}${open ? `${open} – ` : ''}Klatch`), TITLE_MS);
     return () => clearTimeout(timer);
   }, [rooms.mentions, rooms.unreadRooms, open]);
+  // Signed out, nothing of it stays.
+  useEffect(() => () => void (document.title = 'Klatch'), []);
 }

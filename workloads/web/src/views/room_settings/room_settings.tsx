@@ -52,7 +52,7 @@ export default function RoomSettings({ room: id, onClose }: { room: RoomId; onCl
         <Trouble error={error} />
         <div className="dialog-actions">
           <Button look="quiet" icon={DoorOpen} onClick={() => openDialog({ kind: 'leave', room: id })}>{say('leave')}</Button>
-          {room.role === 'owner' && <Button look="quiet" icon={Trash2} onClick={() => setDeleting(true)}>{say('delete_room')}</Button>}
+          {room.role === 'owner' && <Button look="quiet" className="button-quiet-danger" icon={Trash2} onClick={() => setDeleting(true)}>{say('delete_room')}</Button>}
           {manages && <Button type="submit" look="primary" busy={busy} disabled={!changed || name.trim() === ''}>{say('save')}</Button>}
         </div>
       </form>

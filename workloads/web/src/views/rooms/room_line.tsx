@@ -47,7 +47,7 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
           {room.lastMessage && <time dateTime={new Date(room.lastAt).toISOString()}>{dates.short(room.lastAt, now)}</time>}
         </span>
         <span className="room-line-bottom">
-          <Preview room={room} />
+          <Preview room={room} current={current} />
           {room.failed > 0 && <CircleAlert className="room-line-failed" size={16} role="img" aria-label={say('room_failed')} />}
           <Badge room={room} />
         </span>
@@ -56,10 +56,11 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
   );
 });
 
-function Preview({ room }: { room: RoomRow }) {
+function Preview({ room, current }: { room: RoomRow; current: boolean }) {
   const { say } = useLanguage();
   const last = room.lastMessage;
-  if (room.hasDraft) return <span className="room-line-preview room-line-draft"><Pencil size={12} aria-hidden /> {say('draft')}</span>;
+  // The open room's draft is in view.
+  if (room.hasDraft && !current) return <span className="room-line-preview room-line-draft"><Pencil size={12} aria-hidden /> {say('draft')}</span>;
   if (!last) return <span className="room-line-preview">{say('no_messages')}</span>;
   const text = last.deleted ? say('message_deleted') : last.kind === 'text' ? plainText(last.text, PREVIEW_CHARACTERS) : say('message_unknown');
   if (last.mine) return <span className="room-line-preview" dir="auto">{say('preview_mine', { text })}</span>;

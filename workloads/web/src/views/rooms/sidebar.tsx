@@ -4,6 +4,7 @@ import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { Avatar } from '../controls/avatar';
 import { IconButton } from '../controls/button';
+import { keyNames } from '../controls/key_names';
 import { MenuButton } from '../controls/menu_button';
 import { openDialog } from '../dialogs';
 import { useNarrow } from '../layout/narrow';
@@ -36,7 +37,7 @@ export function Sidebar({ current }: { current: RoomId | undefined }) {
           groups={() => [
             [
               { id: 'settings', label: say('settings'), icon: Settings, act: () => go({ page: 'settings' }) },
-              { id: 'shortcuts', label: say('shortcuts'), icon: Keyboard, keys: 'Ctrl+/', act: () => openDialog({ kind: 'shortcuts' }) },
+              { id: 'shortcuts', label: say('shortcuts'), icon: Keyboard, keys: keyNames('Ctrl+/', say), act: () => openDialog({ kind: 'shortcuts' }) },
             ],
             [{ id: 'sign-out', label: say('sign_out'), icon: LogOut, act: () => openDialog({ kind: 'sign-out' }) }],
           ]}
@@ -46,7 +47,7 @@ export function Sidebar({ current }: { current: RoomId | undefined }) {
       <button type="button" className="sidebar-find" aria-haspopup="dialog" onClick={() => openDialog({ kind: 'switcher' })}>
         <Search size={16} aria-hidden />
         <span>{say('switcher_button')}</span>
-        <kbd aria-hidden="true">Ctrl K</kbd>
+        <kbd aria-hidden="true">{keyNames('Ctrl K', say)}</kbd>
       </button>
       <RoomList current={current} />
       <div className="sidebar-foot">

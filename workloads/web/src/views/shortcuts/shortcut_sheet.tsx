@@ -2,6 +2,7 @@ import { useWords } from '../../language/language';
 import type { Key } from '../../language/words';
 import { useClient, useReadable } from '../client';
 import { DialogFrame } from '../controls/dialog';
+import { keyNames } from '../controls/key_names';
 import './shortcuts.css';
 
 const GROUPS: readonly { title: Key; letters?: boolean; keys: readonly (readonly [Key, string])[] }[] = [
@@ -25,7 +26,7 @@ export default function ShortcutSheet({ onClose }: { onClose: () => void }) {
               {group.keys.map(([label, keys]) => (
                 <div key={label}>
                   <dt>{say(label)}</dt>
-                  <dd>{keys.split(' ').map((key) => <kbd key={key}>{key}</kbd>)}</dd>
+                  <dd>{keyNames(keys, say).split(' ').map((key) => <kbd key={key}>{key}</kbd>)}</dd>
                 </div>
               ))}
             </dl>

@@ -25,19 +25,26 @@ export function RowView({ index, row, context }: { index: number; row: Row; cont
   const firstNew = index === newIndex;
   const place = placeOf(row, timeline.row(index - 1), firstNew);
   const active = index === activeIndex;
+  const above = timeline.row(index - 1);
+  const near = place.grouped || (!place.day && !firstNew && isSlim(row) && above !== undefined && isSlim(above));
   return (
-    <div className={place.grouped ? 'row' : 'row row-apart'}>
+    <div className={near ? 'row' : 'row row-apart'}>
       {index === 0 && !timeline.hasOlder && <RoomStart room={room} />}
       {place.day && row.type !== 'gap' && <DayLine at={row.at} />}
       {firstNew && <NewLine />}
       {row.type === 'gap' && <Gap room={room.id} row={row} active={active} />}
       {row.type === 'notice' && <Notice row={row} active={active} />}
-      {row.type === 'message' && row.thread !== undefined && !row.deleted && row.state !== 'failed' && <ThreadReply row={row} active={active} />}
+      {row.type === 'message' && isSlim(row) && <ThreadReply row={row} active={active} />}
       {row.type === 'message' && (row.thread === undefined || row.state === 'failed') && (
         <Message row={row} grouped={place.grouped} receipt={receiptOf(row, context.receipts)} active={active} flash={flash === row.key} origin={originOf(row, timeline)} threadLink />
       )}
     </div>
   );
+}
+
+/** An answer in a thread is one line here; one that was refused shows in full, with what can be done. */
+function isSlim(row: Row): boolean {
+  return row.type === 'message' && row.thread !== undefined && !row.deleted && row.state !== 'failed';
 }
 
 export function receiptOf(row: MessageRow, receipts: Receipts): Receipt {

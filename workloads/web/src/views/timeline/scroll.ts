@@ -30,6 +30,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   /** The first unread row is being loaded: what is shown meanwhile is not read. */
   const seeking = useRef(false);
   const lastOffset = useRef(0);
+  /** The end was in view when it was last scrolled. */
+  const sawEnd = useRef(true);
   const [atEnd, setAtEnd] = useState(true);
   const [flash, setFlash] = useState<string>();
   const [firstShown, setFirstShown] = useState(0);
@@ -98,7 +100,9 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   useEffect(() => {
     const element = scroller.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => stick.current && toEnd());
+    const observer = new ResizeObserver(() => {
+      if (stick.current || (sawEnd.current && !aim.current)) toEnd();
+    });
     observer.observe(element);
     return () => observer.disconnect();
   }, [scroller, toEnd]);
@@ -176,6 +180,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       if (end && !aim.current) stick.current = true;
       else if (offset < lastOffset.current - 2) stick.current = false;
       lastOffset.current = offset;
+      sawEnd.current = end;
       setAtEnd(end || stick.current);
       setFirstShown(handle.findItemIndex(offset));
       const { hasOlder, loadingOlder, error } = latest.current;

@@ -1,7 +1,9 @@
+import { Pencil } from 'lucide-react';
 import type { MessageRow, Replies } from '../../core/interface';
 import { useLanguage } from '../../language/language';
-import { useReadable } from '../client';
+import { useClient, useReadable } from '../client';
 import { minute } from '../clock';
+import { draftFor } from '../composer/drafts';
 import { Avatar } from '../controls/avatar';
 import { useName } from '../controls/person';
 import { useMessageActions } from './actions';
@@ -9,7 +11,9 @@ import { useMessageActions } from './actions';
 /** Under a thread's first message: who answered, how often, when last, and what is new. */
 export function ThreadLink({ row, replies, reachable }: { row: MessageRow; replies: Replies; reachable: boolean }) {
   const { say, dates } = useLanguage();
-  const { openThread } = useMessageActions();
+  const client = useClient();
+  const { openThread, room } = useMessageActions();
+  const draft = useReadable(draftFor(client, room.id, row.seq ?? 0)).text !== '';
   const now = useReadable(minute);
   const count = say(replies.complete ? 'replies' : 'replies_or_more', { count: replies.count });
   return (
@@ -17,6 +21,7 @@ export function ThreadLink({ row, replies, reachable }: { row: MessageRow; repli
       <span className="thread-faces" aria-hidden="true">{[...replies.people].reverse().map((user) => <Face key={user} user={user} />)}</span>
       <span className="thread-link-count">{count}</span>
       {replies.unread > 0 && <span className="thread-link-new">{say('replies_new', { count: replies.unread })}</span>}
+      {draft && <span className="thread-link-draft"><Pencil size={12} aria-hidden /> {say('draft')}</span>}
       <span className="thread-link-last">{say('last_reply', { when: dates.ago(replies.lastAt, now) })}</span>
     </button>
   );
