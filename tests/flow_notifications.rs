@@ -15,7 +15,10 @@ use klatch_store::{
     directory::{MemberProjection, RoomProjection, User},
     sqlite::{self, SqliteStores},
 };
-use klatch_tests::{klatch_process::Start, person::{PATIENCE, Person}};
+use klatch_tests::{
+    klatch_process::Start,
+    person::{PATIENCE, Person},
+};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use reqwest::Method;
@@ -244,9 +247,7 @@ async fn a_message_to_a_muted_room_notifies_nobody_and_one_to_another_does() {
     let counted = async {
         loop {
             let text = reqwest::get(format!("{}/metrics", up.url)).await.unwrap().text().await.unwrap();
-            let line = |(name, count)| {
-                format!("klatch_notifications_decisions_total{{decision=\"{name}\"}} {count}\n")
-            };
+            let line = |(name, count)| format!("klatch_notifications_decisions_total{{decision=\"{name}\"}} {count}\n");
             if wanted.into_iter().map(line).all(|line| text.contains(&line)) {
                 return;
             }

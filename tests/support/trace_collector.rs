@@ -95,7 +95,6 @@ impl Collector {
     pub fn all(&self) -> Vec<Span> {
         self.spans.spans.lock().clone()
     }
-
 }
 
 struct Service(Arc<Spans>);
