@@ -152,7 +152,7 @@ impl World {
         let family = self.registry.gather();
         let family = family.iter().find(|one| one.name() == "klatch_notifications_decisions_total").unwrap();
         let one = |metric: &prometheus::proto::Metric| {
-            (metric.get_label()[0].value().to_owned(), metric.get_counter().value() as u64)
+            (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value() as u64)
         };
         family.get_metric().iter().map(one).filter(|(_, count)| *count > 0).collect()
     }
