@@ -4,4 +4,5 @@
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 mod service_bus_redis;
+mod service_processes;
 mod service_store;
