@@ -17,8 +17,8 @@ use klatch_bus::{
     http::{
         PATH, ServiceToken,
         shapes::{
-            ASKED_AT_ONCE, Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, QUESTION_BYTES, Refusal,
-            Revoked, RevokedSinceAnswer, RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
+            ASKED_AT_ONCE, Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, QUESTION_BYTES,
+            Refusal, Revoked, RevokedSinceAnswer, RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
         },
     },
 };
@@ -67,7 +67,8 @@ fn refuse(status: StatusCode, error: impl Into<String>) -> Response {
 /// Asks for the token before anything is read, counts the call, and bounds how many there are and how long each takes.
 async fn admit(State(internal): State<Arc<Internal>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().into());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().into());
     let method: Method = request.method().clone();
     let response = match internal.enter(request.headers()) {
         Err(refusal) => refusal,
@@ -101,7 +102,8 @@ struct Question<T>(T);
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Question<T> {
     type Rejection = Response;
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("a question has at most {QUESTION_BYTES} bytes"));
+        let too_large =
+            || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("a question has at most {QUESTION_BYTES} bytes"));
         let body = to_bytes(request.into_body(), QUESTION_BYTES).await.map_err(|_| too_large())?;
         let question = serde_json::from_slice(&body);
         question.map(Self).map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("not the question: {error}")))

@@ -78,9 +78,8 @@ async fn cluster(options: &Options, on_push: Option<OnPush>) -> RedisResult<Clus
 }
 
 fn infos(options: &Options) -> RedisResult<Vec<ConnectionInfo>> {
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(options.database));
+    let mut settings =
+        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(i64::from(options.database));
     if let Some(password) = &options.password {
         settings = settings.set_password(password);
     }

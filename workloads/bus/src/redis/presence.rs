@@ -159,9 +159,9 @@ impl RedisPresence {
         let tenure = leases.tenure.ok_or(BadReply("a lease without a tenure"))?;
         let marks = answers.map(replies::bytes).collect::<Result<Vec<_>, _>>()?;
         let still = leases.held
-            && before.as_ref().is_some_and(|held| {
-                held.tenure == tenure && held.begun_ms == leases.begun_ms && held.marks == marks
-            });
+            && before
+                .as_ref()
+                .is_some_and(|held| held.tenure == tenure && held.begun_ms == leases.begun_ms && held.marks == marks);
         if !still && before.is_some() {
             self.metrics.registry_lost.inc();
         }
@@ -412,8 +412,7 @@ impl Presence for RedisPresence {
         let (entries, known) = self.calls.read.watch(self.read(users)).await?;
         let gateways_of = |group: &Arc<[UserId]>| {
             let found = group.iter().filter_map(|user| entries.get(user)).flat_map(|entry| &entry.gateways);
-            let mut gateways: Vec<_> =
-                found.filter(|one| known.counts(one)).map(|(gateway, _)| *gateway).collect();
+            let mut gateways: Vec<_> = found.filter(|one| known.counts(one)).map(|(gateway, _)| *gateway).collect();
             gateways.sort_unstable();
             gateways.dedup();
             GatewaysOf { gateways, live: known.living.len() }
