@@ -67,6 +67,12 @@ fn decimal(bytes: &[u8]) -> Result<i64, BadReply> {
     std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(BadReply("no decimal"))
 }
 
+/// The mark of a piece, and how many users of a gateway it holds.
+pub(super) fn piece(value: Value) -> Result<(Vec<u8>, i64), BadReply> {
+    let [mark, users] = <[Value; 2]>::try_from(array(value)?).map_err(|_| BadReply("a piece has two parts"))?;
+    Ok((bytes(mark)?, integer(&users)?))
+}
+
 /// When a piece was begun, by its mark.
 pub(super) fn begun_of(mark: &[u8]) -> Result<i64, BadReply> {
     decimal(mark.split(|byte| *byte == b' ').next().unwrap_or_default())
