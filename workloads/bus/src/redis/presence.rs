@@ -19,7 +19,7 @@ use super::{
     keys::{Keys, Nonce, nonce},
     link::{CallError, Link},
     metrics::{Call, Metrics},
-    replies::{self, BadReply, Entry, Leases, Living},
+    replies::{self, BadReply, Entry, Leases, Living, Place},
     scripts,
 };
 use crate::{GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
@@ -376,9 +376,9 @@ impl RedisPresence {
         let (leases, known) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
         self.check_believed(leases.age_ms)?;
         for (users, answer) in groups.into_iter().zip(answers) {
-            let (mark, found) = replies::entries(answer)?.ok_or_else(lost)?;
-            self.check_believed(leases.begun_ms + leases.age_ms - replies::begun_of(&mark)?)?;
-            entries.extend(users.into_iter().zip(found));
+            let found = replies::entries(answer)?.ok_or_else(lost)?;
+            self.check_believed(leases.begun_ms + leases.age_ms - replies::begun_of(&found.mark)?)?;
+            entries.extend(users.into_iter().zip(found.entries));
         }
         Ok((entries, known))
     }
@@ -394,7 +394,7 @@ impl RedisPresence {
 }
 
 impl Known {
-    fn counts(&self, (gateway, tenure): &(Incarnation, Nonce)) -> bool {
+    fn counts(&self, (gateway, tenure): &Place) -> bool {
         self.living.get(gateway) == Some(tenure)
     }
 }
