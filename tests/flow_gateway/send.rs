@@ -273,6 +273,8 @@ async fn sends_through_other_gateways_count_too() {
     };
     let limited = soon("a refusal", limited).await;
     assert_eq!((limited.code, limited.retryable), (Code::RateLimited, true));
+    // Not that too many are unsettled.
+    assert_eq!(limited.detail, "too many sends");
     assert!(limited.retry_after_ms.is_some());
     let mut other = Client::greet(&world, &second, ben).await;
     other.send(RoomId::now(), "x").await;
