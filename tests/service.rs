@@ -4,3 +4,6 @@
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 mod service_store;
+mod service_store_connections;
+mod service_store_faults;
+mod service_store_plans;

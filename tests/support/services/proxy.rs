@@ -79,12 +79,13 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, upstream: u16, mut state: watch::Receiver<State>) {
+    let carried = state.clone();
     loop {
         tokio::select! {
             _ = state.wait_for(|state| *state == State::Ended) => return,
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    tokio::spawn(carry(client, upstream, state.clone()));
+                    tokio::spawn(carry(client, upstream, carried.clone()));
                 }
             }
         }
