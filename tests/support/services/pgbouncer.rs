@@ -47,7 +47,7 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n* = host={} port={} user=klatch\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = any\nauth_file = {path}/users\npool_mode = transaction\n\
-             default_pool_size = 4\nmax_client_conn = 200\nlogfile = {path}/log\npidfile = {path}/pid\n{statements}",
+             default_pool_size = 4\nserver_idle_timeout = 1\nmax_client_conn = 200\nlogfile = {path}/log\npidfile = {path}/pid\n{statements}",
             server.host, server.port
         );
         let file = folder.path().join("pgbouncer.ini");

@@ -91,7 +91,7 @@ impl Postgres {
             "unix_socket_directories = ''",
             "fsync = on",
             "shared_buffers = 32MB",
-            "max_connections = 200",
+            "max_connections = 400",
             "wal_level = logical",
             "max_wal_senders = 8",
             "autovacuum = off",
