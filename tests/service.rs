@@ -6,3 +6,6 @@
 mod service_bus_redis;
 mod service_processes;
 mod service_store;
+mod service_store_connections;
+mod service_store_faults;
+mod service_store_plans;
