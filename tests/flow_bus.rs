@@ -22,11 +22,12 @@ fn small() -> Options {
         event_queue_events: AT_MOST,
         signal_queue_signals: AT_MOST,
         watermark_queue_moves: AT_MOST,
+        notify_queue_commands: AT_MOST,
         ..Options::default()
     }
 }
 
-fn open() -> Subject {
+async fn open() -> Subject {
     let now = Arc::new(Mutex::new(tokio::time::Instant::now()));
     let read = Arc::clone(&now);
     let options = Options { monotonic: Arc::new(move || *read.lock()), ..small() };
@@ -34,7 +35,8 @@ fn open() -> Subject {
         *now.lock() += time;
         std::future::ready(()).boxed()
     };
-    Subject { bus: bus(options).0, pass: Box::new(pass) }
+    let arrived = |_| std::future::ready(()).boxed();
+    Subject { bus: bus(options).0, pass: Box::new(pass), arrived: Box::new(arrived) }
 }
 
 fn bus(options: Options) -> (Bus, Registry) {

@@ -5,6 +5,7 @@
 
 pub mod commands;
 pub mod events;
+pub mod notifications;
 pub mod presence;
 pub mod signals;
 pub mod watermarks;
@@ -33,12 +34,21 @@ pub struct Subject {
     pub bus: Bus,
     /// Lets time pass for leases.
     pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Waits until so many events in all, over all subscribers, have come to their queues and were kept or dropped there.
+    pub arrived: Box<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
-/// Makes one test of every rule; `$open`, a function of the module it stands in, makes a [`Subject`](crate::conformance_bus::Subject).
+/// Makes one test of every rule, or of those of some nouns (`bus_conformance!(open; presence, signals)`); `$open`, an async
+/// function of the module it stands in, makes a [`Subject`](crate::conformance_bus::Subject).
 #[macro_export]
 macro_rules! bus_conformance {
     ($open:ident) => {
+        $crate::bus_conformance! { $open; commands, events, signals, watermarks, notifications, presence }
+    };
+    ($open:ident; $($noun:ident),+) => {
+        $( $crate::bus_conformance! { @$noun $open } )+
+    };
+    (@commands $open:ident) => {
         $crate::bus_conformance! { $open, commands:
             a_delivery_carries_what_one_publish_carried,
             a_queue_carries_only_its_own_commands,
@@ -58,6 +68,8 @@ macro_rules! bus_conformance {
             consumers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@events $open:ident) => {
         $crate::bus_conformance! { $open, events:
             one_reaches_exactly_that_process,
             everyone_reaches_every_subscriber,
@@ -73,6 +85,8 @@ macro_rules! bus_conformance {
             receivers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@signals $open:ident) => {
         $crate::bus_conformance! { $open, signals:
             a_signal_reaches_every_other_gateway_in_order,
             a_full_queue_drops_and_goes_on,
@@ -82,6 +96,8 @@ macro_rules! bus_conformance {
             receivers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@watermarks $open:ident) => {
         $crate::bus_conformance! { $open, watermarks:
             the_greatest_of_every_report_arrives,
             members_and_sessions_are_kept_apart,
@@ -92,6 +108,8 @@ macro_rules! bus_conformance {
             consumers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@presence $open:ident) => {
         $crate::bus_conformance! { $open, presence:
             a_lease_is_held_until_it_runs_out,
             a_lease_that_ran_out_takes_its_entries_along,
@@ -105,12 +123,27 @@ macro_rules! bus_conformance {
             statuses_are_answered_in_the_order_asked,
         }
     };
+    (@notifications $open:ident) => {
+        $crate::bus_conformance! { $open, notifications:
+            a_delivery_carries_what_one_publish_carried,
+            an_empty_batch_delivers_nothing,
+            a_delivery_goes_to_one_of_the_consumers,
+            what_is_acknowledged_never_comes_again,
+            what_a_dropped_consumer_held_comes_to_another,
+            a_consumer_holds_at_most_its_prefetch,
+            a_full_queue_skips_and_goes_on,
+            a_waiting_consumer_hears_of_a_publish,
+            a_cancelled_receive_loses_nothing,
+            consumers_get_what_waits_and_then_the_end,
+            whoever_waits_hears_of_the_end,
+        }
+    };
     ($open:ident, $noun:ident: $($rule:ident,)*) => {
         mod $noun {
             $(
                 #[tokio::test]
                 async fn $rule() {
-                    $crate::conformance_bus::$noun::$rule(super::$open()).await;
+                    $crate::conformance_bus::$noun::$rule(super::$open().await).await;
                 }
             )*
         }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod arbitrary;
+pub mod arbitrary_bus;
+pub mod bus_payloads;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;
@@ -20,5 +22,6 @@ pub mod gateway_world;
 pub mod klatch_process;
 pub mod person;
 pub mod scripted_server;
+pub mod services;
 pub mod shapes;
 pub mod simulation;

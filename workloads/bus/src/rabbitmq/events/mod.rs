@@ -111,8 +111,7 @@ impl Events for RabbitmqEvents {
         let leave = CancellationToken::new();
         let options = &self.0.options;
         let subscriber = Arc::new(Subscriber::new(options, self.0.outlets.len(), Arc::clone(&self.0.metrics)));
-        let former =
-            self.0.subscribers.lock().insert(incarnation, (Arc::downgrade(&subscriber), leave.child_token()));
+        let former = self.0.subscribers.lock().insert(incarnation, (Arc::downgrade(&subscriber), leave.child_token()));
         if let Some((former, leave)) = former {
             leave.cancel();
             if let Some(former) = former.upgrade() {

@@ -22,7 +22,7 @@ use super::super::{
 };
 
 /// How long a message may take to leave this process: longer, and the broker takes nothing more just now.
-const SEND_WAIT: Duration = Duration::from_secs(1);
+const SEND_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Outlet {
     link: Arc<Link>,
