@@ -10,6 +10,8 @@ use klatch_tests::{
 };
 use prometheus::{Registry, TextEncoder};
 
+/// Nothing here takes longer unless it never comes.
+const NEVER: Duration = Duration::from_secs(30);
 /// Between two looks at a counter.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -107,7 +109,8 @@ async fn every_lane_and_queue_works_when_they_live_on_several_brokers() {
     for queue in 0..3 {
         parts.commands.publish(queue, batch([u64::from(queue)])).await.expect("there is room");
         let mut consumer = parts.commands.consume(queue).await.expect("a broker");
-        let delivery = consumer.receive().await.expect("a delivery");
+        let received = tokio::time::timeout(NEVER, consumer.receive()).await;
+        let delivery = received.expect("a delivery never came").expect("the bus is open");
         assert_eq!(numbers(&delivery.commands), [u64::from(queue)]);
     }
     let mut receiver = parts.events.subscribe(Incarnation::from_bytes([1; 16]), true).await;
@@ -118,7 +121,7 @@ async fn every_lane_and_queue_works_when_they_live_on_several_brokers() {
         .await;
     let mut seen = Vec::new();
     while seen.len() < rooms.len() {
-        match receiver.receive().await {
+        match tokio::time::timeout(NEVER, receiver.receive()).await.unwrap_or_else(|_| panic!("only {seen:?} came")) {
             Some(Received::Events(events)) => {
                 seen.extend(events.iter().map(klatch_tests::conformance_bus::event_number))
             }
@@ -128,5 +131,5 @@ async fn every_lane_and_queue_works_when_they_live_on_several_brokers() {
     seen.sort_unstable();
     assert_eq!(seen, (0..32).collect::<Vec<_>>());
     drop((publisher, parts));
-    assert_eq!(receiver.receive().await, None);
+    assert_eq!(tokio::time::timeout(NEVER, receiver.receive()).await, Ok(None));
 }

@@ -44,7 +44,9 @@ impl Proxy {
         let (state, watched) = watch::channel(State::Open);
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(accept(TcpListener::from_std(listener).expect("a listener"), upstream, watched));
+            runtime.block_on(async move {
+                accept(TcpListener::from_std(listener).expect("a listener"), upstream, watched).await;
+            });
         });
         Self { port, state }
     }

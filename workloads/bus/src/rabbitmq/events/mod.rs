@@ -106,7 +106,7 @@ impl Events for RabbitmqEvents {
     async fn subscribe(&self, incarnation: Incarnation, lanes: bool) -> Box<dyn EventReceiver> {
         // What was published here before reaches the exchanges first: a subscriber starts with what comes from now on.
         for outlet in &self.0.outlets {
-            outlet.flush(&self.0.names.everyone()).await;
+            outlet.flush(&self.0.names.dead_letters()).await;
         }
         let leave = CancellationToken::new();
         let options = &self.0.options;
