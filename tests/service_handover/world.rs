@@ -6,7 +6,7 @@ use klatch_bus::{
     Bus,
     rabbitmq::{self, Options},
 };
-use klatch_domain::RoomId;
+use klatch_domain::{Entry, Kind, RoomId, Seq};
 use klatch_message_service::{MessageService, Parts};
 use klatch_service_kit::Clock;
 use klatch_settings::MessageServiceSettings;
@@ -146,13 +146,19 @@ impl World {
         struct Text {
             text: String,
         }
-        let page = self.stores.shards.of(room).page(room, Range::After(klatch_domain::Seq::ZERO), 10_000, None, None);
-        let page = page.await.unwrap();
-        assert!(!page.more, "the page is too small for this test");
-        for (index, entry) in page.entries.iter().enumerate() {
+        let mut log: Vec<Entry> = Vec::new();
+        loop {
+            let after = log.last().map_or(Seq::ZERO, |entry| entry.position.seq);
+            let page = self.stores.shards.of(room).page(room, Range::After(after), 200, None, None).await.unwrap();
+            log.extend(page.entries);
+            if !page.more {
+                break;
+            }
+        }
+        for (index, entry) in log.iter().enumerate() {
             assert_eq!(entry.position.seq.0, index as u64 + 1, "the log of {room} is not dense");
         }
-        let texts = page.entries.iter().filter(|entry| entry.kind == klatch_domain::Kind::Text);
+        let texts = log.iter().filter(|entry| entry.kind == Kind::Text);
         texts.map(|entry| entry.content.read::<Text>().unwrap().text.parse().unwrap()).collect()
     }
 
