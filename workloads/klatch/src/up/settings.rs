@@ -6,8 +6,8 @@ use anyhow::Context;
 use klatch_domain::DEFAULT_SLOTS;
 use klatch_settings::{UpSettings, read_file};
 
-use crate::web_client::AssetsBase;
 use crate::failure::Failure;
+use crate::web_client::AssetsBase;
 
 /// Longest drain that fits into the 5 s a stop may take, with a second for the rest, milliseconds.
 const LONGEST_DRAIN_MS: u64 = 4_000;
