@@ -11,7 +11,7 @@ use klatch_store::{
 use klatch_tests::{
     conformance_store_directory::{at, person},
     conformance_store_log::user,
-    scripted_server::AUTHORITY,
+    encrypted_front::AUTHORITY,
     services::{
         pgbouncer::PgBouncer,
         postgres::{Cluster, Postgres},
