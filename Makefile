@@ -8,7 +8,7 @@ LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench clean tools browser
+.PHONY: help up up-real web test check format fuzz bench clean tools browser services
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -34,6 +34,19 @@ browser:
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 
+# What the tier `service_*` and `up-real` start, each with a folder and ports of its own. Packages must not start servers by themselves.
+services:
+	@for package in postgresql rabbitmq-server redis-server haproxy $(MORE_SERVICES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing$$missing"; \
+	  [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; installed=$$?; \
+	  [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; \
+	  exit $$installed; \
+	fi
+
 up: tools
 	@echo '[1/3] building klatch (a first build takes some minutes, the next ones seconds)'
 	@cargo build --profile up -p klatch
@@ -42,12 +55,7 @@ up: tools
 	@echo '[3/3] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
 	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN) --web $(WEB)/dist
 
-# What it needs beside: apt-get names it when it is missing.
-up-real: tools
-	@for tool in postgresql rabbitmq-server redis-server haproxy; do \
-	  dpkg -s $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; \
-	done; \
-	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; fi
+up-real: tools services
 	@cargo build --profile up -p klatch
 	@$(MAKE) --no-print-directory web
 	@exec tests/up-real $(CARGO_TARGET_DIR)/up/klatch $(DATA)-real $(lastword $(subst :, ,$(LISTEN))) $(WEB)/dist
@@ -62,9 +70,10 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
-test: tools browser
+test: MORE_SERVICES := pgbouncer
+test: tools browser services
 	@echo '[1/6] building the klatch binary that the tests start'
-	@cargo build -p klatch
+	@cargo build --workspace --bins
 	@echo '[2/6] building the tests'
 	@cargo test --workspace --no-run
 	@echo '[3/6] running them'
