@@ -8,6 +8,7 @@ mod flow_bus;
 mod flow_client;
 mod flow_client_fixtures;
 mod flow_command_line;
+mod flow_convergence;
 mod flow_fuzz_corpus;
 mod flow_gateway {
     mod bad_input;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod arbitrary;
+pub mod balancer;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;
@@ -17,8 +18,10 @@ pub mod fuzz;
 pub mod gateway_client;
 pub mod gateway_queries;
 pub mod gateway_world;
+pub mod history;
 pub mod klatch_process;
 pub mod person;
 pub mod scripted_server;
 pub mod shapes;
 pub mod simulation;
+pub mod writers;
