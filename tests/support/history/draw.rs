@@ -18,6 +18,9 @@ const ROUND: u64 = 1_234_567;
 const EMOJI: &[&str] = &["👍", "🎉", "é"];
 const WORDS: &[&str] = &["tide", "brücke", "\u{0}null", "ma\u{301}s", "\"quoted\"", "日本", "line\nbreak", "🧭", "\\"];
 
+/// Becomes a number that no printer of JSON would write so.
+const NUMBER: &str = "number";
+
 pub(super) struct Drawing {
     random: StdRng,
     people: Vec<Sender>,
@@ -168,9 +171,11 @@ impl Drawing {
                 (Kind::Reaction, json!({"emoji": emoji, "on": self.random.random_bool(0.8)}), true)
             }
             // A kind no server knows: stored and forwarded.
-            _ => (Kind::from_name("poll"), json!({"z": 1.50, "a": [text, null], "deep": {"b": true}}), false),
+            _ => (Kind::from_name("poll"), json!({"a": [text, null], "deep": {"b": NUMBER}}), false),
         };
-        let mut draft = Draft::new(kind, Content::of(&content).expect("content"));
+        // Spaces, the order of fields and how a number is written are the sender's, and stay.
+        let written = content.to_string().replace(&format!("\"{NUMBER}\""), "1.50").replace(':', " :  ");
+        let mut draft = Draft::new(kind, Content::parse(&written).expect("content"));
         if needs_target {
             draft.target = Some(target);
             return draft;
