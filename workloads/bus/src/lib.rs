@@ -1,20 +1,27 @@
-//! How workloads talk to each other: **commands** to message-service, **events** from it, lossy **signals** between
-//! gateways, **watermarks**, **presence**, and **queries** that gateways ask.
+//! How workloads talk to each other: **commands** to message-service, **events** and **notifications** from it, lossy
+//! **signals** between gateways, **watermarks**, **presence**, and **queries** that gateways ask.
 //!
-//! One trait each; [`in_process`] is the embedded twin (RabbitMQ and Redis follow). A twin passes the conformance suite in
-//! `tests/`. Every queue behind a trait is bounded and counts what it drops.
+//! One trait each; [`in_process`] is the embedded twin, [`rabbitmq`] the real part for what must be queued or fanned out
+//! (Redis follows for signals and presence). A twin passes the conformance suite in `tests/`. Every queue behind a trait is
+//! bounded and counts what it drops.
 
 pub mod in_process;
+pub mod payload;
+pub mod rabbitmq;
 
 mod commands;
+mod event_queue;
 mod events;
+mod notifications;
 mod presence;
 mod queries;
 mod signals;
+mod size;
 mod watermarks;
 
 pub use commands::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
 pub use events::{EventPublisher, EventReceiver, Events, Received, Target};
+pub use notifications::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery};
 pub use presence::{GatewaysOf, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};
 pub use signals::{PresenceStatus, Signal, SignalReceiver, Signals};
@@ -33,6 +40,8 @@ pub struct Bus {
     pub signals: Arc<dyn Signals>,
     /// To message-service, lossy.
     pub watermarks: Arc<dyn Watermarks>,
+    /// To notification-service.
+    pub notifications: Arc<dyn Notifications>,
     /// Who is connected where.
     pub presence: Arc<dyn Presence>,
 }

@@ -10,9 +10,8 @@ use tokio::sync::Notify;
 use super::{
     Options,
     metrics::{BusMetrics, IngestMetrics, counter, gauge},
-    size,
 };
-use crate::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
+use crate::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError, size};
 
 /// What a refused publisher waits, milliseconds: half of what a full queue takes to drain, so that it comes back to room.
 const RETRY_AFTER_MS: u64 = 500;

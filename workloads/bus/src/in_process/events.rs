@@ -1,25 +1,20 @@
 //! Fan-out in memory: one bounded queue a subscriber. A publisher never waits; what does not fit leaves a gap.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use klatch_domain::{Event, Incarnation};
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use parking_lot::RwLock;
 
 use super::{
     Options,
     metrics::{BusMetrics, QueueMetrics, counter, gauge},
+};
+use crate::{
+    EventPublisher, EventReceiver, Events, Received, Target,
+    event_queue::{Closed, EventQueue, Put},
     size,
 };
-use crate::{EventPublisher, EventReceiver, Events, Received, Target};
-
-/// Events handed out at once, unless one publish carried more: a receiver comes back to its other work in about a
-/// millisecond.
-const RECEIVE_EVENTS: usize = 1_024;
 
 /// Everyone who holds one can still publish; the last to go closes the streams.
 struct Fanout {
@@ -43,22 +38,7 @@ struct Subscribers {
 
 struct Subscriber {
     lanes: bool,
-    wake: Notify,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    parts: VecDeque<Part>,
-    events: usize,
-    bytes: usize,
-    closed: bool,
-}
-
-enum Part {
-    /// At least one event, and their bytes.
-    Events(Vec<Event>, usize),
-    Gap,
+    queue: EventQueue,
 }
 
 pub(super) struct InProcessEvents(Arc<Fanout>);
@@ -82,7 +62,7 @@ impl Drop for Fanout {
         let mut subscribers = self.shared.subscribers.write();
         subscribers.closed = true;
         for subscriber in subscribers.by_incarnation.values() {
-            subscriber.close();
+            subscriber.queue.close();
         }
     }
 }
@@ -97,12 +77,15 @@ impl Events for InProcessEvents {
     /// A second subscription of an incarnation takes the place of the first, which ends.
     async fn subscribe(&self, incarnation: Incarnation, lanes: bool) -> Box<dyn EventReceiver> {
         let shared = Arc::clone(&self.0.shared);
-        let subscriber = Arc::new(Subscriber { lanes, wake: Notify::new(), state: Mutex::default() });
+        let queue = EventQueue::new(shared.most_events, shared.most_bytes);
+        let subscriber = Arc::new(Subscriber { lanes, queue });
         {
             let mut subscribers = shared.subscribers.write();
-            subscriber.state.lock().closed = subscribers.closed;
+            if subscribers.closed {
+                subscriber.queue.close();
+            }
             if let Some(former) = subscribers.by_incarnation.insert(incarnation, Arc::clone(&subscriber)) {
-                former.close();
+                former.queue.close();
             }
         }
         Box::new(Receiver { shared, incarnation, subscriber })
@@ -155,52 +138,14 @@ impl Shared {
 
     /// Lets `put` add its events to the subscriber's queue, or drops them there, all or none.
     fn put(&self, subscriber: &Subscriber, count: usize, bytes: usize, put: impl FnOnce(&mut Vec<Event>)) {
-        let was_empty = {
-            let mut state = subscriber.state.lock();
-            if state.closed {
-                return;
-            }
-            let was_empty = state.parts.is_empty();
-            if state.events + count > self.most_events || state.bytes + bytes > self.most_bytes {
+        match subscriber.queue.put(count, bytes, put) {
+            Put::Kept => self.queue.queued.add(gauge(count)),
+            Put::Dropped { new_gap } => {
                 self.queue.dropped.inc_by(counter(count));
-                // Losses in a row are one gap.
-                if !matches!(state.parts.back(), Some(Part::Gap)) {
-                    self.gaps.inc();
-                    state.parts.push_back(Part::Gap);
-                }
-            } else {
-                state.append(count, bytes, put);
-                self.queue.queued.add(gauge(count));
+                self.gaps.inc_by(u64::from(new_gap));
             }
-            was_empty
-        };
-        if was_empty {
-            subscriber.wake.notify_one();
+            Put::Closed => {}
         }
-    }
-}
-
-impl State {
-    /// Lets `put` add `count` events, of `bytes`, to the last part, or to a new one behind it.
-    fn append(&mut self, count: usize, bytes: usize, put: impl FnOnce(&mut Vec<Event>)) {
-        let (mut events, held) = match self.parts.pop_back() {
-            Some(Part::Events(events, held)) if events.len() + count <= RECEIVE_EVENTS => (events, held),
-            last => {
-                self.parts.extend(last);
-                (Vec::new(), 0)
-            }
-        };
-        put(&mut events);
-        self.parts.push_back(Part::Events(events, held + bytes));
-        self.events += count;
-        self.bytes += bytes;
-    }
-}
-
-impl Subscriber {
-    fn close(&self) {
-        self.state.lock().closed = true;
-        self.wake.notify_one();
     }
 }
 
@@ -211,24 +156,14 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// `Err` when nothing will come any more.
     fn next(&self) -> Result<Option<Received>, Closed> {
-        let mut state = self.subscriber.state.lock();
-        match state.parts.pop_front() {
-            Some(Part::Events(events, bytes)) => {
-                state.events -= events.len();
-                state.bytes -= bytes;
-                self.shared.queue.queued.sub(gauge(events.len()));
-                Ok(Some(Received::Events(events)))
-            }
-            Some(Part::Gap) => Ok(Some(Received::Gap)),
-            None if state.closed => Err(Closed),
-            None => Ok(None),
+        let next = self.subscriber.queue.next();
+        if let Ok(Some(Received::Events(events))) = &next {
+            self.shared.queue.queued.sub(gauge(events.len()));
         }
+        next
     }
 }
-
-struct Closed;
 
 #[async_trait]
 impl EventReceiver for Receiver {
@@ -236,7 +171,7 @@ impl EventReceiver for Receiver {
         loop {
             match self.next() {
                 Ok(Some(received)) => return Some(received),
-                Ok(None) => self.subscriber.wake.notified().await,
+                Ok(None) => self.subscriber.queue.changed().await,
                 Err(Closed) => return None,
             }
         }
@@ -256,7 +191,6 @@ impl Drop for Receiver {
                 subscribers.by_incarnation.remove(&self.incarnation);
             }
         }
-        let state = self.subscriber.state.lock();
-        self.shared.queue.queued.sub(gauge(state.events));
+        self.shared.queue.queued.sub(gauge(self.subscriber.queue.len()));
     }
 }

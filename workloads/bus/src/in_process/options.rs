@@ -21,6 +21,10 @@ pub const SIGNAL_QUEUE_SIGNALS: usize = 8_192;
 pub const SIGNAL_QUEUE_BYTES: usize = 8 * 1024 * 1024;
 /// Watermark moves that wait, one a member and session: some 100 bytes each, a few MB.
 pub const WATERMARK_QUEUE_MOVES: usize = 32_768;
+/// Notify commands that wait or are not acknowledged: some seconds of what one writer stores. What is later helps nobody.
+pub const NOTIFY_QUEUE_COMMANDS: usize = 65_536;
+/// Bytes of notify commands that wait or are not acknowledged (estimated): 512 bytes a command.
+pub const NOTIFY_QUEUE_BYTES: usize = 32 * 1024 * 1024;
 /// Users who are offline and whose last activity is remembered: some 100 bytes each, 10 MB.
 pub const LAST_ACTIVE_USERS: usize = 100_000;
 
@@ -48,6 +52,10 @@ pub struct Options {
     pub signal_queue_bytes: usize,
     /// See [`WATERMARK_QUEUE_MOVES`].
     pub watermark_queue_moves: usize,
+    /// See [`NOTIFY_QUEUE_COMMANDS`].
+    pub notify_queue_commands: usize,
+    /// See [`NOTIFY_QUEUE_BYTES`].
+    pub notify_queue_bytes: usize,
     /// See [`LAST_ACTIVE_USERS`].
     pub last_active_users: usize,
     /// Says that commands are durable, which they are not: for tests of what happens after `accepted`.
@@ -69,6 +77,8 @@ impl Default for Options {
             signal_queue_signals: SIGNAL_QUEUE_SIGNALS,
             signal_queue_bytes: SIGNAL_QUEUE_BYTES,
             watermark_queue_moves: WATERMARK_QUEUE_MOVES,
+            notify_queue_commands: NOTIFY_QUEUE_COMMANDS,
+            notify_queue_bytes: NOTIFY_QUEUE_BYTES,
             last_active_users: LAST_ACTIVE_USERS,
             claim_durable: false,
             monotonic: Arc::new(Instant::now),

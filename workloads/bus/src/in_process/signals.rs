@@ -10,9 +10,8 @@ use tokio::sync::Notify;
 use super::{
     Options,
     metrics::{BusMetrics, QueueMetrics, counter, gauge},
-    size,
 };
-use crate::{Signal, SignalReceiver, Signals};
+use crate::{Signal, SignalReceiver, Signals, size};
 
 pub(super) struct InProcessSignals(Arc<Shared>);
 

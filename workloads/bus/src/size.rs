@@ -4,13 +4,13 @@ use std::mem::size_of;
 
 use klatch_domain::{Action, Appended, Audience, Command, Draft, Entry, Event, Mentions, UserId, WatermarkMoved};
 
-use crate::Signal;
+use crate::{NotifyCommand, Signal};
 
-pub(super) fn of_commands(commands: &[Command]) -> usize {
+pub(crate) fn of_commands(commands: &[Command]) -> usize {
     commands.iter().map(of_command).sum()
 }
 
-pub(super) fn of_events(events: &[Event]) -> usize {
+pub(crate) fn of_events(events: &[Event]) -> usize {
     events.iter().map(of_event).sum()
 }
 
@@ -61,10 +61,17 @@ fn of_audience(audience: &Audience) -> usize {
     }
 }
 
-pub(super) fn of_signal(signal: &Signal) -> usize {
+pub(crate) fn of_signal(signal: &Signal) -> usize {
     let variable = match signal {
         Signal::Room { kind, payload, .. } => kind.len() + payload.as_ref().map_or(0, |content| content.as_str().len()),
         Signal::Presence { .. } => 0,
     };
     size_of::<Signal>() + variable
+}
+
+pub(crate) fn of_notify(commands: &[NotifyCommand]) -> usize {
+    let one = |command: &NotifyCommand| {
+        size_of::<NotifyCommand>() + command.mentions.as_ref().map_or(0, of_mentions) + of_audience(&command.audience)
+    };
+    commands.iter().map(one).sum()
 }
