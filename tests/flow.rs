@@ -26,6 +26,7 @@ mod flow_gateway {
 mod flow_hostile;
 mod flow_kill;
 mod flow_kill_members;
+mod flow_kill_people;
 mod flow_message_service;
 mod flow_people;
 mod flow_protocol;

@@ -12,8 +12,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const WRITERS: usize = 20;
 const KILLS: usize = 50;
-/// Unsettled sends of one writer: enough that every kill hits some on every step of the way.
-const IN_FLIGHT: usize = 8;
+/// Unsettled sends of one writer in each of two rooms: enough that every kill hits some on every step of the way.
+const IN_FLIGHT: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stored_is_lost_or_doubled_by_kill_9() {

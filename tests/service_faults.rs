@@ -47,16 +47,16 @@ async fn whatever_dies_nothing_acknowledged_is_lost() {
         );
         accounts.push(account);
     }
-    let entries = stage.read_all_again().await;
+    let entries = stage.cast.read_all_again().await;
     stage.platform.check_memory();
     eprintln!("{}", summary(&accounts));
     eprintln!(
         "{} episodes in {} s, {} messages acknowledged, {entries} entries, {} connections; refused for now: {:?}; most memory: {}",
         accounts.len(),
         began.elapsed().as_secs(),
-        stage.desk.stored(),
-        stage.desk.connections(),
-        stage.desk.refusals(),
+        stage.cast.desk.stored(),
+        stage.cast.desk.connections(),
+        stage.cast.desk.refusals(),
         stage.platform.most_memory()
     );
 }

@@ -34,19 +34,19 @@ pub struct Account {
 
 /// Plays one episode to its good end.
 pub async fn play(stage: &mut Stage, episode: Episode) -> Account {
-    stage.guest(true).await;
-    stage.stored_more(BEFORE).await;
-    let before = stage.desk.stored();
-    let shown_out = tokio::spawn(stage.guest(false));
+    stage.cast.guest(true).await;
+    stage.cast.stored_more(BEFORE).await;
+    let before = stage.cast.desk.stored();
+    let shown_out = tokio::spawn(stage.cast.guest(false));
     let note = inflict(stage, &episode).await;
-    let stored = stage.desk.stored() - before;
+    let stored = stage.cast.desk.stored() - before;
     let healed = Instant::now();
     stage.all_well();
-    stage.converge().await;
+    stage.cast.converge().await;
     let converged = healed.elapsed();
     shown_out.await.expect("the guest leaves");
     // The log that says so is read, too.
-    stage.converge().await;
+    stage.cast.converge().await;
     stage.platform.check_memory();
     Account { fault: episode.fault, stored, converged, note }
 }
@@ -84,7 +84,7 @@ async fn inflict(stage: &mut Stage, episode: &Episode) -> String {
         }
         Fault::EmptyCache => {
             stage.platform.empty_cache();
-            stage.stored_more(BEFORE).await;
+            stage.cast.stored_more(BEFORE).await;
             String::new()
         }
         Fault::FullQueue => full_queue(stage).await,
@@ -93,7 +93,7 @@ async fn inflict(stage: &mut Stage, episode: &Episode) -> String {
 }
 
 async fn full_queue(stage: &mut Stage) -> String {
-    let refusals = |stage: &Stage| stage.desk.refusals().get("busy").copied().unwrap_or_default();
+    let refusals = |stage: &Stage| stage.cast.desk.refusals().get("busy").copied().unwrap_or_default();
     let before = refusals(stage);
     let writers = [Part::MessageService(0), Part::MessageService(1)];
     writers.iter().for_each(|part| stage.platform.freeze(*part));
@@ -105,13 +105,13 @@ async fn full_queue(stage: &mut Stage) -> String {
     };
     let was_full = tokio::time::timeout(FULL_WITHIN, full).await.is_ok();
     writers.iter().for_each(|part| stage.platform.thaw(*part));
-    assert!(was_full, "no queue was ever full: {:?}", stage.desk.refusals());
+    assert!(was_full, "no queue was ever full: {:?}", stage.cast.desk.refusals());
     format!("{} refused", refusals(stage) - before)
 }
 
 /// The rooms of one shard are written as ever while the other one is down.
 async fn outage(stage: &mut Stage, episode: &Episode) -> String {
-    let other = stage.groups[(episode.shard + 1) % stage.groups.len()].clone();
+    let other = stage.cast.groups[(episode.shard + 1) % stage.cast.groups.len()].clone();
     take_acknowledged(stage);
     tokio::time::sleep(PIECE).await;
     let normal = of_rooms(&take_acknowledged(stage), &other);
@@ -135,7 +135,7 @@ async fn outage(stage: &mut Stage, episode: &Episode) -> String {
 }
 
 fn take_acknowledged(stage: &Stage) -> Vec<Acknowledged> {
-    stage.writers.iter().flat_map(|writer| std::mem::take(&mut writer.journal.lock().acknowledged)).collect()
+    stage.cast.writers.iter().flat_map(|writer| std::mem::take(&mut writer.journal.lock().acknowledged)).collect()
 }
 
 fn of_rooms(acknowledged: &[Acknowledged], rooms: &[RoomId]) -> Vec<Duration> {

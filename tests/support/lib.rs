@@ -4,6 +4,7 @@
 
 pub mod arbitrary;
 pub mod balancer;
+pub mod cast;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;
@@ -24,4 +25,5 @@ pub mod person;
 pub mod scripted_server;
 pub mod shapes;
 pub mod simulation;
+pub mod tomorrow;
 pub mod writers;

@@ -7,7 +7,6 @@ mod memory;
 mod part;
 mod settings;
 mod start;
-mod way;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -20,10 +19,9 @@ pub use settings::SLOTS;
 
 use crate::{
     balancer::Server,
-    services::{postgres::Postgres, rabbitmq::Rabbitmq, redis::Redis},
+    services::{postgres::Postgres, proxy::Proxy, rabbitmq::Rabbitmq, redis::Redis},
 };
 use front::Front;
-use way::Way;
 use workload::Workload;
 
 /// Memory that no part of ours may reach, bytes: some ten times what they need here, so that only what grows and grows does.
@@ -36,7 +34,7 @@ pub struct Platform {
     workloads: BTreeMap<Part, Workload>,
     servers: BTreeMap<Part, Server>,
     fronts: Vec<Front>,
-    links: BTreeMap<Link, Way>,
+    links: BTreeMap<Link, Proxy>,
     shards: Vec<Postgres>,
     directory: Postgres,
     broker: Rabbitmq,
@@ -115,12 +113,12 @@ impl Platform {
 
     /// Resets the connections of a link, and refuses new ones.
     pub fn sever(&self, link: Link) {
-        self.link(link).sever();
+        self.link(link).cut();
     }
 
     /// Lets nothing through any more, without a word.
     pub fn silence(&self, link: Link) {
-        self.link(link).silence();
+        self.link(link).freeze();
     }
 
     /// The link works again.
@@ -128,7 +126,7 @@ impl Platform {
         self.link(link).heal();
     }
 
-    fn link(&self, link: Link) -> &Way {
+    fn link(&self, link: Link) -> &Proxy {
         self.links.get(&link).unwrap_or_else(|| panic!("{} does not connect to {}", link.0, link.1))
     }
 

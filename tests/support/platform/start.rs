@@ -6,14 +6,14 @@ use super::{
     Link, Part, Platform, REPLICAS, SHARDS,
     front::Front,
     settings::{Database, Plan},
-    way::Way,
     workload::Workload,
 };
 use crate::{
     balancer::{Server, free_address},
     services::{
         postgres::Postgres,
-        rabbitmq::Rabbitmq,
+        proxy::Proxy,
+        rabbitmq::{self, Rabbitmq},
         redis::{self, Redis},
     },
 };
@@ -21,30 +21,41 @@ use crate::{
 /// What gateways show an api.
 const SERVICE_TOKEN: &str = "a token of the tests, long enough to be one";
 
+/// A virtual host for the platform alone.
+const VHOST: &str = "klatch";
+/// The broker's user on loopback, and its password.
+const GUEST: &str = "guest";
+
 impl Platform {
     /// Starts everything and waits until all of it is ready.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (shards, directory, broker, cache) = tokio::task::block_in_place(|| {
             let shards: Vec<_> = (0..SHARDS).map(|_| Postgres::start()).collect();
-            (shards, Postgres::start(), Rabbitmq::start(), Redis::start(redis::Start::default()))
+            (
+                shards,
+                Postgres::start(),
+                Rabbitmq::start(rabbitmq::Start::default()),
+                Redis::start(redis::Start::default()),
+            )
         });
         let servers = addresses();
         let internal: Vec<SocketAddr> = (0..REPLICAS).map(|_| free_address()).collect();
-        let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let stands_at = |part: Part| match part {
-            Part::Shard(number) => loopback(shards[number].port()),
-            Part::Directory => loopback(directory.port()),
-            Part::Broker => loopback(broker.port()),
-            Part::Cache => loopback(cache.port()),
-            Part::Api(number) => internal[number],
+            Part::Shard(number) => shards[number].port(),
+            Part::Directory => directory.port(),
+            Part::Broker => broker.port(),
+            Part::Cache => cache.port(),
+            Part::Api(number) => internal[number].port(),
             part => panic!("nobody connects to {part}"),
         };
+        // The same that the settings name.
+        let _place = broker.place(VHOST);
         let mut links = BTreeMap::new();
         for link in all_links() {
-            links.insert(link, Way::to(stands_at(link.1)).await);
+            links.insert(link, Proxy::to(stands_at(link.1)));
         }
-        let workloads = workloads(folder.path(), &links, &servers, &internal, (&shards, &directory, &broker));
+        let workloads = workloads(folder.path(), &links, &servers, &internal, (&shards, &directory));
         let mut platform = Self {
             workloads,
             fronts: Vec::new(),
@@ -110,10 +121,10 @@ fn all_links() -> Vec<Link> {
 
 fn workloads(
     folder: &Path,
-    links: &BTreeMap<Link, Way>,
+    links: &BTreeMap<Link, Proxy>,
     servers: &BTreeMap<Part, Server>,
     internal: &[SocketAddr],
-    (shards, directory, broker): (&[Postgres], &Postgres, &Rabbitmq),
+    (shards, directory): (&[Postgres], &Postgres),
 ) -> BTreeMap<Part, Workload> {
     let secret = |name: &str, text: &str| {
         let file = folder.join(name);
@@ -128,12 +139,12 @@ fn workloads(
     fs::create_dir(folder.join("keys")).expect("a folder for keys");
     let plan = Plan {
         folder,
-        way: &|from, to| links[&(from, to)].address(),
+        way: &|from, to| SocketAddr::from(([127, 0, 0, 1], links[&(from, to)].port())),
         shards: std::array::from_fn(|number| database(&shards[number])),
         directory: database(directory),
-        broker_user: broker.user().to_owned(),
-        broker_vhost: broker.vhost().to_owned(),
-        broker_password: secret("broker-password", broker.password()),
+        broker_vhost: VHOST.to_owned(),
+        broker_user: GUEST.to_owned(),
+        broker_password: secret("broker-password", GUEST),
         service_token: secret("service-token", SERVICE_TOKEN),
     };
     let workload = |part: &Part, server: &Server| {

@@ -1,10 +1,11 @@
-//! Writing by HTTP: one call after the other, the same id again until somebody says it is stored.
+//! Writing by HTTP: one call after the other in each room, the same id again until somebody says it is stored.
 
 use std::time::Duration;
 
 use klatch_domain::Position;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::{Author, Order, Said};
 
@@ -13,7 +14,18 @@ const CALL: Duration = Duration::from_secs(20);
 /// After an answer that says "later".
 const LATER: Duration = Duration::from_millis(300);
 
-pub(super) async fn write(mut author: Author) {
+/// Each room by itself: one that takes nothing must not hold up the others.
+pub(super) async fn write(author: Author) {
+    let mut rooms = JoinSet::new();
+    for room in author.rooms.clone() {
+        rooms.spawn(write_into(Author { rooms: vec![room], ..author.clone() }));
+    }
+    while let Some(ended) = rooms.join_next().await {
+        ended.expect("writing into a room");
+    }
+}
+
+async fn write_into(mut author: Author) {
     loop {
         let Some(said) = next(&mut author).await else { return };
         while !post(&mut author, &said).await {
@@ -25,7 +37,7 @@ pub(super) async fn write(mut author: Author) {
 /// The next thing to say, when it is time; none when all is said.
 async fn next(author: &mut Author) -> Option<Said> {
     loop {
-        if let Some(said) = author.draw() {
+        if let Some(said) = author.draw(|_| true) {
             return Some(said);
         }
         if author.order() == Order::End {
@@ -51,7 +63,7 @@ async fn post(author: &mut Author, said: &Said) -> bool {
             true
         }
         Ok((401, _)) => {
-            author.renew().await;
+            author.sign_in_again().await;
             false
         }
         Ok((429 | 500..=599, answer)) => {

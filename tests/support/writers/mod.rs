@@ -6,7 +6,7 @@ pub mod oracle;
 mod web_socket;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -39,12 +39,12 @@ pub enum Order {
 /// By which way somebody writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// A WebSocket, with so many unsettled sends at once.
+    /// A WebSocket, with so many unsettled sends in each room.
     WebSocket {
         /// At most.
         in_flight: usize,
     },
-    /// HTTP calls, one after the other.
+    /// HTTP calls, one after the other in each room.
     Http,
 }
 
@@ -56,7 +56,7 @@ pub struct Desk {
     /// The rest between two messages of one writer.
     every: Duration,
     stored: AtomicU64,
-    reconnects: AtomicU64,
+    connections: AtomicU64,
     /// Retryable refusals and failures, by code.
     refusals: Mutex<BTreeMap<String, u64>>,
 }
@@ -70,7 +70,7 @@ impl Desk {
             servers: watch::Sender::new(servers),
             every,
             stored: AtomicU64::new(0),
-            reconnects: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
             refusals: Mutex::default(),
         })
     }
@@ -94,7 +94,7 @@ impl Desk {
     /// Connections that were opened so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.reconnects.load(Ordering::Relaxed)
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// What was refused for now, or failed, and how often.
@@ -152,6 +152,8 @@ pub struct Journal {
     pub stored: HashMap<MessageId, Position>,
     /// Since the oracle last looked.
     pub heard: Vec<Heard>,
+    /// Rooms that anything else pushed was about, since the oracle last looked.
+    pub named: HashSet<RoomId>,
     /// Since somebody last took them.
     pub acknowledged: Vec<Acknowledged>,
 }
@@ -180,6 +182,9 @@ impl Writer {
             order: desk.order.subscribe(),
             servers: desk.servers.subscribe(),
             server: first_server,
+            turn: 0,
+            // By HTTP each room goes at its own pace.
+            every: desk.every * if way == Way::Http { u32::try_from(rooms.len()).expect("few rooms") } else { 1 },
             due: tokio::time::Instant::now(),
         };
         let task = match way {
@@ -218,6 +223,7 @@ impl Drop for Writer {
 }
 
 /// A writer's own part of the work, whatever way it writes by.
+#[derive(Clone)]
 struct Author {
     person: Person,
     rooms: Vec<RoomId>,
@@ -226,6 +232,9 @@ struct Author {
     order: watch::Receiver<Order>,
     servers: watch::Receiver<Vec<String>>,
     server: usize,
+    /// Whose turn it is among the rooms.
+    turn: usize,
+    every: Duration,
     /// When the next message may be said.
     due: tokio::time::Instant,
 }
@@ -255,23 +264,25 @@ impl Author {
         !self.rooms.is_empty() && self.order() == Order::Write
     }
 
-    /// Says something new, if it is time to.
-    fn draw(&mut self) -> Option<Said> {
+    /// Says something new, if it is time to, in the next room that takes something.
+    fn draw(&mut self, takes: impl Fn(RoomId) -> bool) -> Option<Said> {
         let mut journal = self.journal.lock();
         // Looked at under the lock: who has told all to pause and then looked into a journal sees nothing new in it.
-        if self.rooms.is_empty() || *self.order.borrow() != Order::Write || tokio::time::Instant::now() < self.due {
+        if *self.order.borrow() != Order::Write || tokio::time::Instant::now() < self.due {
             return None;
         }
-        let number = journal.said.len();
+        let turns = (self.turn..).take(self.rooms.len());
+        let turn = turns.into_iter().find(|turn| takes(self.rooms[turn % self.rooms.len()]))?;
+        self.turn = turn + 1;
         let said = Said {
             id: MessageId::now(),
-            room: self.rooms[number % self.rooms.len()],
-            text: format!("{} says {number}", self.person.name),
+            room: self.rooms[turn % self.rooms.len()],
+            text: format!("{} says {}", self.person.name, journal.said.len()),
             at: Instant::now(),
         };
         journal.said.push(said.clone());
         drop(journal);
-        self.due = tokio::time::Instant::now() + self.desk.every;
+        self.due = tokio::time::Instant::now() + self.every;
         Some(said)
     }
 
@@ -294,10 +305,18 @@ impl Author {
         self.journal.lock().heard.push(heard);
     }
 
-    /// Gets new tokens; whoever is there gives them.
+    /// Gets new tokens by the refresh token. For who is alone on their session: a token that is used twice ends it.
     async fn renew(&mut self) {
         if !self.person.refresh(ANSWER_WITHIN).await {
             self.desk.refused("refresh failed");
+        }
+    }
+
+    /// Gets a new session.
+    async fn sign_in_again(&mut self) {
+        match Person::try_sign_in(&self.person.server, &self.person.name, ANSWER_WITHIN).await {
+            Ok(Ok(again)) => self.person = again,
+            _ => self.desk.refused("sign-in failed"),
         }
     }
 }

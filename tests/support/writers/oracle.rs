@@ -115,11 +115,15 @@ impl Oracle {
     /// When something that must hold does not.
     pub fn compare(&mut self, writer: &Writer) {
         let mut journal = writer.journal.lock();
-        let heard = std::mem::take(&mut journal.heard);
+        let (heard, named) = (std::mem::take(&mut journal.heard), std::mem::take(&mut journal.named));
         self.compare_said(writer.person.user, &journal);
         drop(journal);
         for heard in heard {
             self.check_heard(&writer.person, heard);
+        }
+        for room in named.into_iter().filter(|room| *room != RoomId::inbox_of(writer.person.user)) {
+            let was_in = self.rooms.get(&room).is_some_and(|known| known.members.contains_key(&writer.person.user));
+            assert!(was_in, "{} was never in {room} and heard of it", writer.person.name);
         }
     }
 

@@ -1,0 +1,55 @@
+//! A client of the SDK that only follows.
+
+use std::collections::BTreeMap;
+
+use klatch_client_sdk::Client;
+use klatch_domain::{RoomId, Seq};
+
+use super::{CONVERGE_WITHIN, LOOK};
+use crate::{person::PASSWORD, writers::oracle::Oracle};
+
+/// An SDK client on a device of its own, and what of each room was compared.
+pub(super) struct Follower {
+    client: Client,
+    compared: BTreeMap<RoomId, u64>,
+}
+
+impl Follower {
+    pub(super) async fn sign_in(url: &str, name: &str) -> Self {
+        let client = Client::sign_in(url, name, PASSWORD, "follower").await.expect("a follower");
+        client.ready().await.expect("a follower is ready");
+        Self { client, compared: BTreeMap::new() }
+    }
+
+    /// Waits until this client shows what the oracle has read. Nobody gives it a nudge.
+    pub(super) async fn converge(&mut self, oracle: &Oracle, groups: &[Vec<RoomId>]) {
+        for room in groups.iter().flatten() {
+            let log = oracle.log(*room);
+            let head = log.last().map_or(0, |found| found.position.seq.0);
+            let compared = self.compared.entry(*room).or_default();
+            let converged = async {
+                loop {
+                    let view = self.client.timeline_after(*room, Seq(*compared), usize::MAX).await.expect("a client");
+                    if let Some(view) = view.filter(|view| view.position.seq.0 >= head) {
+                        return view;
+                    }
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            let view = tokio::time::timeout(CONVERGE_WITHIN, converged).await;
+            let view = view.unwrap_or_else(|_| panic!("a client stays behind in {room}: {:?}", self.client.status()));
+            let mut expected = (*compared).max(view.floor.0);
+            for entry in &view.entries {
+                expected += 1;
+                let found = &log[expected as usize - 1];
+                assert_eq!(
+                    (entry.position, entry.message_id),
+                    (found.position, found.id),
+                    "a client shows another log"
+                );
+            }
+            assert_eq!(expected, head, "a client has a gap in {room}");
+            *compared = head;
+        }
+    }
+}
