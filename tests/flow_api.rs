@@ -3,7 +3,7 @@
 #[path = "flow_api/faulty_directory.rs"]
 mod faulty_directory;
 #[path = "flow_api/world.rs"]
-mod world;
+pub(crate) mod world;
 
 #[path = "flow_api/bot_tokens.rs"]
 mod bot_tokens;

@@ -26,7 +26,7 @@ fn small() -> Options {
     }
 }
 
-fn open() -> Subject {
+async fn open() -> Subject {
     let now = Arc::new(Mutex::new(tokio::time::Instant::now()));
     let read = Arc::clone(&now);
     let options = Options { monotonic: Arc::new(move || *read.lock()), ..small() };

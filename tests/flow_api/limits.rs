@@ -5,7 +5,7 @@ use std::time::Duration;
 use klatch_settings::{ApiSettings, Limits};
 use serde_json::{Value, json};
 
-use super::world::{PASSWORD, World};
+use super::world::{Call, PASSWORD, World};
 
 fn limited(limits: Limits) -> ApiSettings {
     ApiSettings { limits, ..ApiSettings::default() }
@@ -55,6 +55,36 @@ async fn calls_without_a_valid_token_are_counted_by_address() {
     world.advance(Duration::from_secs(12));
     world.call("GET", "/").send().await.is(200, "one more in 12 s");
     world.call("GET", "/").send().await.is(429, "and no two");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn limits_hold_over_all_replicas() {
+    let limits = Limits { unauthenticated_per_minute: 10, failed_sign_ins: 2, ..Limits::default() };
+    let world = World::with(limited(limits)).await;
+    world.person("ada").await;
+    let other = world.second_api().await;
+    let sign_in = |router: axum::Router, password: &str| {
+        let body = json!({"username": "ada", "password": password, "device_name": "laptop"});
+        Call::new(router, "POST", "/v1/sessions".to_owned()).json(&body).send()
+    };
+    sign_in(world.api.router(), "wrong password").await.fails("unauthenticated");
+    sign_in(other.router(), "wrong password").await.fails("unauthenticated");
+    for router in [world.api.router(), other.router()] {
+        sign_in(router, PASSWORD).await.is(429, "two replicas are no two chances").fails("rate_limited");
+    }
+    world.advance(Duration::from_secs(15 * 60));
+    sign_in(other.router(), PASSWORD).await.is(201, "later");
+    for _ in 0..5 {
+        sign_in(world.api.router(), PASSWORD).await.is(201, "who knows the password is not counted");
+    }
+    world.advance(Duration::from_secs(60));
+    for number in 0..10 {
+        let router = if number % 2 == 0 { world.api.router() } else { other.router() };
+        Call::new(router, "GET", "/".to_owned()).send().await.is(200, "ten a minute, wherever");
+    }
+    Call::new(other.router(), "GET", "/".to_owned()).send().await.is(429, "half of them were elsewhere");
+    other.stop().await;
     world.end().await;
 }
 

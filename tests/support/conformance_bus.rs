@@ -6,6 +6,7 @@
 pub mod commands;
 pub mod events;
 pub mod presence;
+pub mod rate_limits;
 pub mod signals;
 pub mod watermarks;
 
@@ -35,10 +36,17 @@ pub struct Subject {
     pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
-/// Makes one test of every rule; `$open`, a function of the module it stands in, makes a [`Subject`](crate::conformance_bus::Subject).
+/// Makes one test of every rule, or of those of some nouns (`bus_conformance!(open; presence, signals)`); `$open`, an async
+/// function of the module it stands in, makes a [`Subject`](crate::conformance_bus::Subject).
 #[macro_export]
 macro_rules! bus_conformance {
     ($open:ident) => {
+        $crate::bus_conformance! { $open; commands, events, signals, watermarks, presence, rate_limits }
+    };
+    ($open:ident; $($noun:ident),+) => {
+        $( $crate::bus_conformance! { @$noun $open } )+
+    };
+    (@commands $open:ident) => {
         $crate::bus_conformance! { $open, commands:
             a_delivery_carries_what_one_publish_carried,
             a_queue_carries_only_its_own_commands,
@@ -58,6 +66,8 @@ macro_rules! bus_conformance {
             consumers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@events $open:ident) => {
         $crate::bus_conformance! { $open, events:
             one_reaches_exactly_that_process,
             everyone_reaches_every_subscriber,
@@ -73,6 +83,8 @@ macro_rules! bus_conformance {
             receivers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@signals $open:ident) => {
         $crate::bus_conformance! { $open, signals:
             a_signal_reaches_every_other_gateway_in_order,
             a_full_queue_drops_and_goes_on,
@@ -82,6 +94,8 @@ macro_rules! bus_conformance {
             receivers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@watermarks $open:ident) => {
         $crate::bus_conformance! { $open, watermarks:
             the_greatest_of_every_report_arrives,
             members_and_sessions_are_kept_apart,
@@ -92,6 +106,8 @@ macro_rules! bus_conformance {
             consumers_get_what_waits_and_then_the_end,
             whoever_waits_hears_of_the_end,
         }
+    };
+    (@presence $open:ident) => {
         $crate::bus_conformance! { $open, presence:
             a_lease_is_held_until_it_runs_out,
             a_lease_that_ran_out_takes_its_entries_along,
@@ -105,12 +121,22 @@ macro_rules! bus_conformance {
             statuses_are_answered_in_the_order_asked,
         }
     };
+    (@rate_limits $open:ident) => {
+        $crate::bus_conformance! { $open, rate_limits:
+            a_burst_passes_then_the_pace_holds,
+            a_refusal_takes_nothing,
+            what_has_happened_counts_in_any_case,
+            what_is_given_back_does_not_count,
+            everything_limited_is_counted_apart,
+            nothing_asked_is_nothing_answered,
+        }
+    };
     ($open:ident, $noun:ident: $($rule:ident,)*) => {
         mod $noun {
             $(
                 #[tokio::test]
                 async fn $rule() {
-                    $crate::conformance_bus::$noun::$rule(super::$open()).await;
+                    $crate::conformance_bus::$noun::$rule(super::$open().await).await;
                 }
             )*
         }

@@ -143,7 +143,7 @@ impl World {
             settings,
             bus: self.bus.clone(),
             queries: Arc::clone(&self.queries) as Arc<dyn klatch_bus::Queries>,
-            keys: Arc::clone(&self.keys),
+            keys: self.keys.clone(),
             registry: metrics.clone(),
             clock,
         })

@@ -44,12 +44,15 @@ pub async fn a_signal_reaches_every_other_gateway_in_order(subject: Subject) {
     assert_eq!(until(&mut one, 4).await, [4]);
 }
 
-/// Whatever is kept stays in order, and what comes when there is room arrives.
+/// Whatever is kept stays in order, and what comes when there is room arrives. Another gateway, which reads, misses nothing.
 pub async fn a_full_queue_drops_and_goes_on(subject: Subject) {
     let bus = subject.bus.signals;
     let mut receiver = bus.subscribe(gateway(1)).await;
+    let mut reader = bus.subscribe(gateway(3)).await;
     for which in 0..4 * AT_MOST as u64 {
         bus.publish(gateway(2), signals([which])).await;
+        // When it is here, it has come to the full queue too.
+        assert_eq!(until(&mut reader, which).await, [which]);
     }
     let first = within("a signal", receiver.receive()).await.expect("the bus is open");
     bus.publish(gateway(2), signals([LAST])).await;

@@ -40,7 +40,7 @@ pub(crate) async fn admit(
     let authenticated = authenticate(shared, headers).await;
     match &authenticated {
         Ok(caller) => take(shared, *caller, 1)?,
-        Err(failure) if failure.code.status() == 401 => take_from_address(shared, address)?,
+        Err(failure) if failure.code.status() == 401 => take_from_address(shared, address).await?,
         Err(failure) => return Err(failure.clone()),
     }
     Ok(Authenticated(authenticated))
@@ -54,8 +54,12 @@ pub(crate) fn take(shared: &Shared, caller: Caller, units: u32) -> Result<(), Fa
     })
 }
 
-fn take_from_address(shared: &Shared, address: ClientAddress) -> Result<(), Failure> {
-    shared.by_address.take(address, 1, shared.clock.micros()).map_err(|wait| {
+async fn take_from_address(shared: &Shared, address: ClientAddress) -> Result<(), Failure> {
+    let taken = match shared.by_address.take(address, 1, shared.clock.micros()) {
+        Ok(()) => shared.shared_rates.take_unauthenticated(address).await,
+        refused => refused,
+    };
+    taken.map_err(|wait| {
         shared.metrics.limited("address");
         Failure::rate_limited(wait, "too many calls without a valid token from this address")
     })

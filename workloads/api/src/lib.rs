@@ -4,7 +4,8 @@
 //! for, and waits for the outcome. Metrics: `klatch_http_requests_total{route,method,status}`,
 //! `klatch_http_request_seconds{route,method}`, `klatch_http_requests_in_flight`, `klatch_http_rate_limited_total{limit}`,
 //! `klatch_api_waiting_commands`, `klatch_api_republished_commands_total`, `klatch_api_revoked_sessions`,
-//! `klatch_api_owed_commands_refused_total`.
+//! `klatch_api_owed_commands_refused_total`, `klatch_api_rate_limits_unknown_total` (questions about limits over all replicas
+//! without an answer).
 
 mod account;
 mod address;
@@ -17,6 +18,7 @@ mod cookies;
 mod friends;
 mod history;
 mod idempotency;
+mod internal;
 mod landing;
 mod listen;
 mod members;
@@ -39,6 +41,7 @@ mod routes;
 mod send;
 mod sessions;
 mod shared;
+mod shared_rates;
 mod sign_in_failures;
 mod start;
 mod sync;

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) republished: prometheus::IntCounter,
     /// Commands owed by changes of the directory that were refused for good.
     pub(crate) owed_refused: prometheus::IntCounter,
+    /// Questions about limits over all replicas without an answer.
+    pub(crate) rate_limits_unknown: prometheus::IntCounter,
     /// Sessions ended within the lifetime of an access token.
     pub(crate) revoked: IntGauge,
 }
@@ -50,6 +52,10 @@ impl Metrics {
                 "klatch_api_owed_commands_refused_total",
                 "Notices and blocks owed by a change that were refused for good.",
             )?,
+            rate_limits_unknown: prometheus::IntCounter::new(
+                "klatch_api_rate_limits_unknown_total",
+                "Questions about limits over all replicas without an answer.",
+            )?,
             revoked: IntGauge::new(
                 "klatch_api_revoked_sessions",
                 "Ended sessions whose access tokens may still live.",
@@ -62,6 +68,7 @@ impl Metrics {
         registry.register(Box::new(metrics.waiting.clone()))?;
         registry.register(Box::new(metrics.republished.clone()))?;
         registry.register(Box::new(metrics.owed_refused.clone()))?;
+        registry.register(Box::new(metrics.rate_limits_unknown.clone()))?;
         registry.register(Box::new(metrics.revoked.clone()))?;
         Ok(metrics)
     }

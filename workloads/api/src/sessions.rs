@@ -70,10 +70,18 @@ pub(crate) async fn check_credentials(
     password: String,
 ) -> Result<Verified, Failure> {
     let username = Username::parse(username).ok();
-    let attempt = shared.sign_in_failures.begin(username.as_ref(), address, shared.now()).map_err(|wait| {
+    let limited = |wait| {
         shared.metrics.limited("sign_in");
         Failure::rate_limited(wait, "too many failed sign-ins; wait")
-    })?;
+    };
+    let attempt = shared.sign_in_failures.begin(username.as_ref(), address, shared.now()).map_err(limited)?;
+    let everywhere = match shared.shared_rates.begin_sign_in(username.as_ref(), address).await {
+        Ok(everywhere) => everywhere,
+        Err(wait) => {
+            attempt.withdrawn();
+            return Err(limited(wait));
+        }
+    };
     let known = match &username {
         Some(username) => shared.directory.credentials(username).await?,
         None => None,
@@ -83,6 +91,7 @@ pub(crate) async fn check_credentials(
     match known {
         Some((user, hash)) if right && !user.disabled => {
             attempt.succeeded();
+            shared.shared_rates.succeeded(everywhere).await;
             Ok(Verified { user, hash })
         }
         _ => Err(wrong_credentials()),

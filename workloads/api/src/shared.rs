@@ -21,6 +21,7 @@ use crate::{
     owed::Owing,
     rates::Rates,
     revocation::Revocations,
+    shared_rates::SharedRates,
     sign_in_failures::SignInFailures,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) by_address: Rates<ClientAddress>,
     pub(crate) by_user: Rates<UserId>,
     pub(crate) sign_in_failures: SignInFailures,
+    pub(crate) shared_rates: SharedRates,
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) stopping: AtomicBool,
     pub(crate) landing: Landing,

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 use crate::address::ClientAddress;
 
 /// How long failures count.
-const WINDOW: Duration = Duration::from_secs(15 * 60);
+pub(crate) const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// A username may fail from many addresses, and an address for many usernames (an office, a carrier), this many times as
 /// often as one username from one address. So guessing stays slow, and a stranger elsewhere does not lock anybody out
 /// with a few tries.
-const WIDER: u32 = 10;
+pub(crate) const WIDER: u32 = 10;
 /// Counts kept; the one untouched for longest is forgotten. Some 150 bytes each.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 
@@ -89,6 +89,17 @@ impl Count {
 }
 
 impl Attempt<'_> {
+    /// It was not made after all.
+    pub(crate) fn withdrawn(self) {
+        let Some(counts) = &self.failures.counts else { return };
+        let mut counts = counts.lock();
+        for key in self.keys {
+            if let Some(count) = counts.get_mut(&key) {
+                count.failed = count.failed.saturating_sub(1);
+            }
+        }
+    }
+
     /// It was the right password: this username from this address starts anew.
     pub(crate) fn succeeded(self) {
         let Some(counts) = &self.failures.counts else { return };

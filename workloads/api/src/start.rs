@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::Router;
-use klatch_bus::{Bus, Queries};
+use klatch_bus::{Bus, Queries, http::ServiceToken};
 use klatch_domain::Incarnation;
 use klatch_identity::{Keys, Passwords};
 use klatch_service_kit::Clock;
@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     address::TrustedProxies,
     bot_tokens::BotSessions,
+    internal,
     landing::Landing,
     listen::listen,
     metrics::Metrics,
@@ -35,6 +36,7 @@ use crate::{
     revocation::Revocations,
     routes,
     shared::{CALLS, Shared},
+    shared_rates::SharedRates,
     sign_in_failures::SignInFailures,
 };
 
@@ -119,6 +121,7 @@ impl Api {
             by_address: Rates::new(limits.enabled, limits.unauthenticated_per_minute, 60),
             by_user: Rates::new(limits.enabled, limits.calls_per_second, 1),
             sign_in_failures: SignInFailures::new(limits.enabled, limits.failed_sign_ins),
+            shared_rates: SharedRates::new(limits, bus.rate_limits, metrics.rate_limits_unknown.clone()),
             calls: Arc::new(Semaphore::new(CALLS)),
             stopping: AtomicBool::new(false),
             landing: Landing::new(&settings),
@@ -143,7 +146,13 @@ impl Api {
         routes::router(Arc::clone(&self.shared))
     }
 
-    /// What gateways ask.
+    /// The internal listener: what gateways ask, over HTTP, of whoever shows one of these tokens (two while they are
+    /// changed). It has no place on a public address; encrypt the way to it.
+    pub fn internal_router(&self, tokens: &[ServiceToken]) -> Router {
+        internal::router(Arc::clone(&self.shared), self.queries(), tokens.to_vec())
+    }
+
+    /// What gateways ask, in the same process.
     #[must_use]
     pub fn queries(&self) -> Arc<dyn Queries> {
         Arc::clone(&self.queries)

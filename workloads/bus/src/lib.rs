@@ -1,13 +1,15 @@
 //! How workloads talk to each other: **commands** to message-service, **events** and **notifications** from it, lossy
-//! **signals** between gateways, **watermarks**, **presence**, and **queries** that gateways ask.
+//! **signals** between gateways, **watermarks**, **presence**, **rate limits**, and **queries** that gateways ask.
 //!
-//! One trait each; [`in_process`] is the embedded twin, [`rabbitmq`] the real part for what must be queued or fanned out
-//! (Redis follows for signals and presence). A twin passes the conformance suite in `tests/`. Every queue behind a trait is
-//! bounded and counts what it drops.
+//! One trait each; [`in_process`] is the embedded twin, [`rabbitmq`] the real part for what must be queued or fanned out,
+//! [`redis`] that of what may be lost at any moment, and [`http`] carries the queries. A twin passes the conformance suite in
+//! `tests/`. Every queue behind a trait is bounded and counts what it drops.
 
+pub mod http;
 pub mod in_process;
 pub mod payload;
 pub mod rabbitmq;
+pub mod redis;
 
 mod commands;
 mod event_queue;
@@ -15,6 +17,8 @@ mod events;
 mod notifications;
 mod presence;
 mod queries;
+mod rate_limits;
+mod signal_queue;
 mod signals;
 mod size;
 mod watermarks;
@@ -24,6 +28,7 @@ pub use events::{EventPublisher, EventReceiver, Events, Received, Target};
 pub use notifications::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery};
 pub use presence::{GatewaysOf, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};
+pub use rate_limits::{Limited, Rate, RateLimits, RatesUnknown, Take};
 pub use signals::{PresenceStatus, Signal, SignalReceiver, Signals};
 pub use watermarks::{WatermarkConsumer, WatermarkMove, Watermarks};
 
@@ -44,4 +49,6 @@ pub struct Bus {
     pub notifications: Arc<dyn Notifications>,
     /// Who is connected where.
     pub presence: Arc<dyn Presence>,
+    /// Over all processes.
+    pub rate_limits: Arc<dyn RateLimits>,
 }

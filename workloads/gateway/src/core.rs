@@ -7,7 +7,7 @@ use std::sync::{
 
 use klatch_bus::{Bus, Queries};
 use klatch_domain::{Incarnation, Timestamp};
-use klatch_identity::Keys;
+use klatch_identity::Verify;
 use klatch_service_kit::Clock;
 use klatch_settings::GatewaySettings;
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ use crate::{
     registry::Registry,
     revocation::Revoked,
     rooms::Rooms,
+    shared_limits::SharedSends,
     signals::Outgoing,
     watermarks::Reports,
 };
@@ -60,7 +61,7 @@ pub(crate) struct Core {
     pub(crate) settings: GatewaySettings,
     pub(crate) bus: Bus,
     pub(crate) queries: Arc<dyn Queries>,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<dyn Verify>,
     pub(crate) clock: Clock,
     pub(crate) instruments: Arc<Instruments>,
     pub(crate) paces: Paces,
@@ -70,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) busy: BusySlots,
     pub(crate) reports: Reports,
     pub(crate) outgoing: Outgoing,
+    pub(crate) shared_sends: SharedSends,
     pub(crate) registrar: Registrar,
     pub(crate) presence: PresenceWatchers,
     pub(crate) revoked: Revoked,

@@ -8,6 +8,7 @@ use klatch_domain::{
     Appended, Audience, Code, Event, Kind, Outcome, OutcomeEvent, Refusal, RoomId, UserId, WatermarkMoved,
 };
 use klatch_protocol::{PositionFrame, Refused, ServerFrame, StoredFrame, WatermarkFrame, encode_message};
+use klatch_service_kit::trace::{self, Traced};
 use serde::Deserialize;
 
 use crate::{
@@ -35,6 +36,8 @@ pub(crate) struct FanOut {
     places: HashMap<RoomId, usize, RandomState>,
     /// When the entries that are about to be written were accepted, microseconds since 1970.
     accepted: Vec<u64>,
+    /// Spans of entries that are about to be written.
+    traced: Vec<Traced>,
     block: Block,
 }
 
@@ -56,6 +59,7 @@ impl FanOut {
             rooms: Vec::new(),
             places: HashMap::default(),
             accepted: Vec::new(),
+            traced: Vec::new(),
             block: Block::default(),
         }
     }
@@ -199,6 +203,7 @@ impl FanOut {
             }
             self.block.ends.push(self.block.lines.len());
             self.accepted.push(appended.accepted_micros);
+            self.traced.extend(trace::follow("deliver", appended.trace.as_deref()));
             tracing::debug!(
                 trace = appended.trace.as_deref(),
                 %room,
@@ -289,6 +294,7 @@ impl FanOut {
     /// Writes everything that was gathered.
     pub(crate) async fn flush(&mut self) {
         self.batch.flush().await;
+        self.traced.clear();
         let now = self.core.clock.micros();
         for accepted in self.accepted.drain(..) {
             let micros = now.saturating_sub(accepted);

@@ -32,6 +32,7 @@ use crate::{
     registry::Registry,
     revocation::{self, Revoked},
     rooms::{Found, Rooms},
+    shared_limits::{self, SharedSends},
     signals::{self, Outgoing},
     sweep,
     timer::Timer,
@@ -73,6 +74,7 @@ impl Gateway {
             busy: BusySlots::default(),
             reports: Reports::default(),
             outgoing: Outgoing::default(),
+            shared_sends: SharedSends::default(),
             registrar: Registrar::default(),
             presence: PresenceWatchers::default(),
             revoked: Revoked::default(),
@@ -152,6 +154,7 @@ fn spawn_all(core: &Arc<Core>, tasks: &TaskTracker, channels: Channels) {
     tasks.spawn(presence::run_lease(core()));
     tasks.spawn(recovery::run(core()));
     tasks.spawn(revocation::run(core()));
+    tasks.spawn(shared_limits::run(core()));
     tasks.spawn(signals::run_in(core(), signal_receiver));
     tasks.spawn(signals::run_out(core()));
     tasks.spawn(sweep::run(core()));

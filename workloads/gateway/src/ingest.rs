@@ -12,6 +12,7 @@ use std::{
 use klatch_bus::PublishError;
 use klatch_domain::{Code, Command, ConnectionId, MessageId, Refusal, RoomId, Slot};
 use klatch_protocol::{Accepted, Refused, ServerFrame};
+use klatch_service_kit::trace::Traced;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -48,6 +49,8 @@ struct Inlet {
 struct Waiting {
     commands: Vec<Command>,
     bytes: usize,
+    /// Spans of those that are traced: they end when the publish is confirmed that takes what waits. No memory while none is.
+    traced: Vec<Traced>,
 }
 
 /// Too much waits already.
@@ -75,7 +78,7 @@ impl Ingest {
     }
 
     /// Hands a command over; it is published in order with the others of its queue.
-    pub(crate) fn submit(&self, command: Command) -> Result<(), Full> {
+    pub(crate) fn submit(&self, command: Command, traced: Option<Traced>) -> Result<(), Full> {
         let queue = Slot::of(command.room, self.slots).ingest_queue(self.queues.len() as u16);
         let Some(inlet) = self.queues.get(usize::from(queue)) else { return Err(Full) };
         let bytes = size_of(&command);
@@ -85,6 +88,7 @@ impl Ingest {
         }
         waiting.bytes += bytes;
         waiting.commands.push(command);
+        waiting.traced.extend(traced);
         drop(waiting);
         inlet.wake.notify_one();
         Ok(())
@@ -102,8 +106,8 @@ impl Ingest {
         self.queues.len() as u16
     }
 
-    fn take(&self, queue: u16) -> Vec<Command> {
-        let Some(inlet) = self.queues.get(usize::from(queue)) else { return Vec::new() };
+    fn take(&self, queue: u16) -> (Vec<Command>, Vec<Traced>) {
+        let Some(inlet) = self.queues.get(usize::from(queue)) else { return Default::default() };
         let mut waiting = inlet.waiting.lock();
         let (mut count, mut bytes) = (0, 0);
         for command in &waiting.commands {
@@ -116,10 +120,11 @@ impl Ingest {
         }
         waiting.bytes -= bytes;
         inlet.under_way.store(count, Ordering::Release);
+        let traced = take(&mut waiting.traced);
         if count == waiting.commands.len() {
-            return take(&mut waiting.commands);
+            return (take(&mut waiting.commands), traced);
         }
-        waiting.commands.drain(..count).collect()
+        (waiting.commands.drain(..count).collect(), traced)
     }
 }
 
@@ -128,7 +133,7 @@ pub(crate) async fn run(core: Arc<Core>, queue: u16) {
     let mut batch = Batch::default();
     let Some(inlet) = core.ingest.queues.get(usize::from(queue)) else { return };
     loop {
-        let commands = core.ingest.take(queue);
+        let (commands, traced) = core.ingest.take(queue);
         if commands.is_empty() {
             tokio::select! {
                 biased;
@@ -137,6 +142,7 @@ pub(crate) async fn run(core: Arc<Core>, queue: u16) {
             }
         }
         publish(&core, queue, commands, &mut batch).await;
+        drop(traced);
         inlet.under_way.store(0, Ordering::Release);
     }
 }
@@ -214,7 +220,7 @@ mod tests {
 
     /// Hands over until no more is taken. Answers how many were.
     fn fill(ingest: &Ingest, bytes: usize) -> usize {
-        (0..).take_while(|_| ingest.submit(command(bytes)).is_ok()).count()
+        (0..).take_while(|_| ingest.submit(command(bytes), None).is_ok()).count()
     }
 
     #[test]
@@ -226,7 +232,7 @@ mod tests {
             assert_eq!(fill(&ingest, 0), WAITING_COMMANDS);
             assert!(!ingest.is_idle());
             let mut parts = Vec::new();
-            while let Some(part) = Some(ingest.take(0)).filter(|part| !part.is_empty()) {
+            while let Some(part) = Some(ingest.take(0).0).filter(|part| !part.is_empty()) {
                 parts.push(part);
             }
             assert!(parts.iter().all(|part| part.len() == PUBLISH_COMMANDS));
@@ -245,11 +251,11 @@ mod tests {
             assert_eq!(fill(&ingest, 30_000), WAITING_BYTES / each);
             let mut left = WAITING_BYTES / each;
             while left > 0 {
-                let part = ingest.take(0).len();
+                let part = ingest.take(0).0.len();
                 assert!(part == PUBLISH_BYTES / each || part == left, "{part} of {left}");
                 left -= part;
             }
-            assert!(ingest.take(0).is_empty());
+            assert!(ingest.take(0).0.is_empty());
         }
     }
 }

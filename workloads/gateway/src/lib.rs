@@ -35,6 +35,7 @@ mod recovery;
 mod registry;
 mod revocation;
 mod rooms;
+mod shared_limits;
 mod signals;
 mod sweep;
 mod timer;

@@ -15,7 +15,8 @@
 //!   not be asked about again), `lingering` (sockets whose clients did
 //!   not close their side)
 //! - `klatch_gateway_gaps_total`: times that something was missed
-//! - `klatch_gateway_queries_failed_total`, `klatch_gateway_presence_failed_total`: questions without an answer
+//! - `klatch_gateway_queries_failed_total`, `klatch_gateway_presence_failed_total`,
+//!   `klatch_gateway_rate_limits_failed_total`: questions without an answer
 
 use klatch_domain::Code;
 use klatch_protocol::ClientFrame;
@@ -53,6 +54,7 @@ pub(crate) struct Metrics {
     pub(crate) gaps: IntCounter,
     pub(crate) queries_failed: IntCounter,
     pub(crate) presence_failed: IntCounter,
+    pub(crate) rate_limits_failed: IntCounter,
     frames_in: FramesIn,
     refused: IntCounterVec,
     closed: IntCounterVec,
@@ -86,6 +88,7 @@ impl Metrics {
             gaps: counter("klatch_gateway_gaps_total", "Times that something was missed.")?,
             queries_failed: counter("klatch_gateway_queries_failed_total", "Questions to api without an answer.")?,
             presence_failed: counter("klatch_gateway_presence_failed_total", "Calls of presence that failed.")?,
+            rate_limits_failed: counter("klatch_gateway_rate_limits_failed_total", "Sends not counted elsewhere.")?,
             frames_in: FramesIn {
                 hello: frames.with_label_values(&["hello"]),
                 send: frames.with_label_values(&["send"]),

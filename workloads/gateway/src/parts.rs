@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use klatch_bus::{Bus, Queries};
-use klatch_identity::Keys;
+use klatch_identity::Verify;
 use klatch_service_kit::Clock;
 use klatch_settings::GatewaySettings;
 
@@ -16,7 +16,7 @@ pub struct Parts {
     /// Members, heads, revocations.
     pub queries: Arc<dyn Queries>,
     /// What tokens are checked with.
-    pub keys: Arc<Keys>,
+    pub keys: Arc<dyn Verify>,
     /// Takes the gateway's metrics.
     pub registry: prometheus::Registry,
     /// The time of day.

@@ -24,6 +24,8 @@ pub(crate) struct User {
     pub(crate) id: UserId,
     /// Of sends.
     pub(crate) sends: Cell,
+    /// Sent too much elsewhere: no send passes before this, microseconds of the timer.
+    pub(crate) held_until: AtomicU64,
     /// Unsettled sends of all connections here.
     pub(crate) in_flight: AtomicUsize,
     /// Presence knows that this gateway has connections of them.
@@ -36,6 +38,7 @@ impl User {
         Self {
             id,
             sends: Cell::default(),
+            held_until: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             registered: AtomicBool::new(false),
             connections: Mutex::default(),
@@ -154,7 +157,7 @@ impl Registry {
             if user.is_connected() || user.registered.load(Ordering::Acquire) {
                 continue;
             }
-            if user.sends.at_rest(now_micros) {
+            if user.sends.at_rest(now_micros) && user.held_until.load(Ordering::Relaxed) <= now_micros {
                 known.remove(&user.id);
             } else {
                 kept.push(Arc::clone(user));

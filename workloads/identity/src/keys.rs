@@ -90,6 +90,18 @@ impl Keys {
         Ok(Arc::new(Self::of(Some(folder.to_owned()), keys, now)))
     }
 
+    /// The keys of a folder that somebody else keeps: nothing is written there but by [`Self::rotate`] and its like.
+    ///
+    /// # Errors
+    /// [`KeyError`] names the file; an empty folder is damaged.
+    pub fn open_existing(folder: &Path) -> Result<Arc<Self>, KeyError> {
+        let keys = key_files::read_all(folder)?;
+        if keys.is_empty() {
+            return Err(KeyError::Damaged { path: folder.to_owned(), detail: "no key is in it".to_owned() });
+        }
+        Ok(Arc::new(Self::of(Some(folder.to_owned()), keys, system_time())))
+    }
+
     /// A key that lives as long as this value: for tests.
     ///
     /// # Errors

@@ -4,17 +4,24 @@ mod admin;
 mod backup;
 mod bench;
 mod chat;
+mod descriptors;
 mod doctor;
 mod failure;
+mod listen;
 mod output;
+mod process;
 mod restore;
+mod rotation;
+mod serve;
 mod stores;
 mod up;
 mod version;
+mod workload;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use klatch_settings::{ApiProcess, GatewayProcess, MessageServiceProcess, NotificationServiceProcess};
 use rustix::fs::Mode;
 
 /// Every message is some twenty small allocations, freed by other tasks than made them: see docs/bench.md.
@@ -39,6 +46,14 @@ struct CommandLine {
 enum Command {
     /// Run everything in one process.
     Up(up::Arguments),
+    /// Run one chat server, on RabbitMQ and Redis.
+    Gateway(process::Arguments),
+    /// Run one writer of messages, on PostgreSQL, RabbitMQ and Redis.
+    MessageService(process::Arguments),
+    /// Run one decider of notifications, on PostgreSQL, RabbitMQ and Redis.
+    NotificationService(process::Arguments),
+    /// Run one HTTP API, on PostgreSQL, RabbitMQ and Redis.
+    Api(process::Arguments),
     /// Users of this machine's data folder, whether 'klatch up' runs or not.
     #[command(subcommand)]
     User(admin::UserCommand),
@@ -64,6 +79,10 @@ fn main() -> ExitCode {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let done = match CommandLine::parse().command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Gateway(arguments) => process::run::<GatewayProcess>(&arguments),
+        Command::MessageService(arguments) => process::run::<MessageServiceProcess>(&arguments),
+        Command::NotificationService(arguments) => process::run::<NotificationServiceProcess>(&arguments),
+        Command::Api(arguments) => process::run::<ApiProcess>(&arguments),
         Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => admin::run_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),

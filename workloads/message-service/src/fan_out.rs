@@ -4,12 +4,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use klatch_bus::{EventPublisher, GatewaysOf, Target};
 use klatch_domain::{Appended, Audience, Event, Incarnation, OutcomeEvent, RoomId, UserId};
+use klatch_service_kit::trace;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender},
     time::Instant,
 };
 
-use crate::{context::Context, item::Origin, notes::Note};
+use crate::{context::Context, item::Origin, notes::Note, notify};
 
 /// Up to this many gateways, an event goes to each that needs it: a lane would save nothing and reach the others for
 /// nothing.
@@ -67,13 +68,18 @@ pub(crate) async fn run(
     mut incoming: UnboundedReceiver<Outgoing>,
     notes: UnboundedSender<Note>,
 ) {
+    let publishing = Arc::clone(&context);
     let mut fan_out = FanOut::new(context);
     let mut outgoing = Vec::with_capacity(BUNDLES);
     while incoming.recv_many(&mut outgoing, BUNDLES).await > 0 {
         let mut settled = Vec::with_capacity(outgoing.len());
         let mut events = Vec::new();
+        let mut notify = Vec::new();
+        let mut traced = Vec::new();
         let mut rest = Batches::default();
         for Outgoing { life, bundle } in outgoing.drain(..) {
+            notify.extend(bundle.appended.iter().filter_map(|appended| notify::command_for(appended)));
+            traced.extend(bundle.appended.iter().filter_map(|one| trace::follow("fan_out", one.trace.as_deref())));
             events.extend(bundle.appended.into_iter().map(Directed::appended));
             for (room, event) in bundle.lanes {
                 rest.put(Target::Lane(room), event);
@@ -86,7 +92,9 @@ pub(crate) async fn run(
             }
             settled.push((life, bundle.settled));
         }
-        fan_out.send(events, rest).await;
+        // Before anything is settled: a crash in between repeats both, and loses neither.
+        tokio::join!(fan_out.send(events, rest), notify::publish(&publishing, notify));
+        drop(traced);
         for (life, settled) in settled {
             // Nobody to hear it: the queue is closing, and what is not acknowledged comes again.
             let _ = notes.send(Note::Settled { life, settled });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use klatch_domain::{Action, Command, MessageId, RoomId};
+use klatch_service_kit::trace::{self, Traced};
 use tokio::time::Instant;
 
 use crate::{follow_up, plan::Ask};
@@ -27,6 +28,8 @@ pub(crate) struct Item {
     pub(crate) met_before: bool,
     /// It came back so often that it runs alone.
     pub(crate) alone: bool,
+    /// Its span, from here to the outcome, when it is traced.
+    pub(crate) traced: Option<Arc<Traced>>,
 }
 
 impl Item {
@@ -56,6 +59,19 @@ impl Item {
         let waited_out = now.duration_since(self.taken_at) >= crate::track::AFTER_WAIT;
         Ask { command: self.command(), met_before: self.met_before, waited_out }
     }
+}
+
+/// Begins the spans of the commands that are traced, and lets what follows from them go on from there. Copies the batch only
+/// when there are any, and somebody else holds it.
+pub(crate) fn trace_each(commands: &mut Arc<Vec<Command>>) -> Vec<(usize, Arc<Traced>)> {
+    let mut spans = Vec::new();
+    for index in 0..commands.len() {
+        if let Some(traced) = trace::follow("append", commands[index].trace.as_deref()) {
+            Arc::make_mut(commands)[index].trace = Some(traced.parent().into());
+            spans.push((index, Arc::new(traced)));
+        }
+    }
+    spans
 }
 
 /// What a command weighs, in bytes of memory and of a statement.

@@ -23,6 +23,7 @@ mod life;
 mod look_up;
 mod metrics;
 mod notes;
+mod notify;
 mod own_reads;
 mod owners;
 mod park;

@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     fan_out::{Bundle, Outgoing},
     follower::Follower,
-    item::{Item, bytes_of},
+    item::{Item, bytes_of, trace_each},
     ledger::Ledger,
     notes::{Note, Post},
     park::Park,
@@ -123,7 +123,8 @@ impl<'a> Life<'a> {
 
     /// Takes a delivery apart.
     pub(crate) fn take(&mut self, delivery: Delivery) {
-        let commands = delivery.commands;
+        let mut commands = delivery.commands;
+        let mut spans = trace_each(&mut commands).into_iter().peekable();
         let bytes = commands.iter().map(bytes_of).sum();
         let origin = self.ledger.open_delivery(delivery.tag, commands.len(), bytes);
         if commands.is_empty() {
@@ -140,6 +141,7 @@ impl<'a> Life<'a> {
                 taken_at: now,
                 met_before: delivery.redeliveries > 0,
                 alone: delivery.redeliveries >= ALONE_FROM,
+                traced: spans.next_if(|(traced, _)| *traced == index).map(|(_, span)| span),
             });
         }
     }

@@ -6,5 +6,6 @@ pub mod metrics;
 pub mod panic;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trace;
 
 pub use clock::Clock;

@@ -1,12 +1,16 @@
-//! Logs: to standard error, readable on a terminal, one JSON object a line everywhere else.
+//! Logs: to standard error, readable on a terminal, one JSON object a line everywhere else. And the exporter of traces.
 
 use std::io::{self, IsTerminal};
 
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::{MakeWriter, SubscriberBuilder},
+    EnvFilter, Registry,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    registry::LookupSpan,
 };
+
+use crate::trace;
 
 /// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +33,8 @@ pub struct Options {
     /// What is logged, in the words of tracing-subscriber's `EnvFilter` (`info,klatch_gateway=debug`). Without it, or
     /// when it is blank: `info` and above.
     pub filter: Option<String>,
+    /// Where traces go.
+    pub trace: trace::Options,
 }
 
 /// The log cannot be set up.
@@ -45,14 +51,22 @@ pub enum TelemetryError {
     /// Another log was set up in this process before.
     #[error("the log is set up already")]
     AlreadySet(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// Traces.
+    #[error(transparent)]
+    Trace(#[from] trace::TraceError),
 }
 
-/// Sets up the log of this process, once.
+/// Sets up the log of this process and the exporter of its traces, once. With an endpoint for traces it needs a tokio runtime.
 ///
 /// # Errors
 /// [`TelemetryError`].
 pub fn init(options: &Options) -> Result<(), TelemetryError> {
-    let filter = filter(options.filter.as_deref())?;
+    let mut filter = filter(options.filter.as_deref())?;
+    if options.trace.endpoint.is_some()
+        && let Ok(directive) = trace::directive().parse()
+    {
+        filter = filter.add_directive(directive);
+    }
     let terminal = io::stderr().is_terminal();
     let json = match options.format {
         Format::Auto => !terminal,
@@ -60,11 +74,21 @@ pub fn init(options: &Options) -> Result<(), TelemetryError> {
         Format::Readable => false,
     };
     if json {
-        tracing::subscriber::set_global_default(json_lines(filter, io::stderr))?;
+        set(json_lines(filter, io::stderr), &options.trace)
     } else {
         // https://no-color.org
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        tracing::subscriber::set_global_default(readable_lines(filter, colour, io::stderr))?;
+        set(readable_lines(filter, colour, io::stderr), &options.trace)
+    }
+}
+
+fn set<S>(log: S, options: &trace::Options) -> Result<(), TelemetryError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static,
+{
+    match trace::layer(options)? {
+        Some(traces) => tracing::subscriber::set_global_default(log.with(traces))?,
+        None => tracing::subscriber::set_global_default(log)?,
     }
     Ok(())
 }
@@ -77,32 +101,28 @@ fn filter(given: Option<&str>) -> Result<EnvFilter, TelemetryError> {
         .map_err(|reason| TelemetryError::Filter { filter: given.to_owned(), reason })
 }
 
-fn json_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn json_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    SubscriberBuilder::default()
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_env_filter(filter)
         // Reported by `eprintln!`, which panics when standard error is what cannot be written.
         .log_internal_errors(false)
-        .with_writer(writer)
-        .finish()
+        .with_writer(writer);
+    Registry::default().with(filter).with(lines)
 }
 
-fn readable_lines<W>(filter: EnvFilter, colour: bool, writer: W) -> impl Subscriber + Send + Sync
+fn readable_lines<W>(filter: EnvFilter, colour: bool, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    SubscriberBuilder::default()
-        .with_env_filter(filter)
-        .log_internal_errors(false)
-        .with_ansi(colour)
-        .with_writer(writer)
-        .finish()
+    Registry::default()
+        .with(filter)
+        .with(fmt::layer().log_internal_errors(false).with_ansi(colour).with_writer(writer))
 }
 
 #[cfg(test)]

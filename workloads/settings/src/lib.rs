@@ -4,14 +4,27 @@
 //! A settings file is YAML; what it leaves out has its default; a field nobody knows is refused by name, as a typing
 //! mistake must not pass for a setting. Secrets never stand in it: they come by files it names, or by the environment.
 
+pub mod check;
 mod limits;
+mod part;
+mod process;
 mod read;
+mod secret;
 mod workload;
 
+pub use check::{Check, WrongSetting};
 pub use limits::Limits;
-pub use read::{SettingsError, read_file};
+pub use part::{
+    BrokerEndpoint, BrokerSettings, CacheEndpoint, CacheMode, CacheSettings, DatabaseSettings, DirectorySettings,
+    InternalSettings, KeysSettings, PostgresSettings, QueriesSettings, ShardSettings, TlsMode, TlsSettings,
+    TopologySettings, TraceSettings,
+};
+pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, NotificationServiceProcess};
+pub use read::{SettingsError, read_file, read_text};
+pub use secret::{Secret, secret};
 pub use workload::{
-    ApiSettings, BusSettings, GatewaySettings, MessageServiceSettings, SignUp, StoreSettings, UpSettings,
+    ApiSettings, BusSettings, GatewaySettings, MessageServiceSettings, NotificationServiceSettings, SignUp,
+    StoreSettings, UpSettings,
 };
 
 /// Where `klatch up` listens unless told otherwise.
@@ -30,3 +43,19 @@ pub const ENV_SESSION_FILE: &str = "KLATCH_SESSION_FILE";
 pub const ENV_LOG: &str = "KLATCH_LOG";
 /// Environment: the password a command needs, so that it never stands on a command line.
 pub const ENV_PASSWORD: &str = "KLATCH_PASSWORD";
+/// Environment: the settings file of a workload's process, when `--settings` is not given.
+pub const ENV_SETTINGS: &str = "KLATCH_SETTINGS";
+/// Environment: wins over a settings file's `listen`, so that replicas on one machine share a file.
+pub const ENV_LISTEN: &str = "KLATCH_LISTEN";
+/// Environment: wins over a settings file's `adminListen`.
+pub const ENV_ADMIN_LISTEN: &str = "KLATCH_ADMIN_LISTEN";
+/// Environment: the directory's password, where the settings name no file.
+pub const ENV_DIRECTORY_PASSWORD: &str = "KLATCH_DIRECTORY_PASSWORD";
+/// Environment: the shards' password, where the settings name no file.
+pub const ENV_SHARD_PASSWORD: &str = "KLATCH_SHARD_PASSWORD";
+/// Environment: the brokers' password, where the settings name no file.
+pub const ENV_BROKER_PASSWORD: &str = "KLATCH_BROKER_PASSWORD";
+/// Environment: the cache's password, where the settings name no file.
+pub const ENV_CACHE_PASSWORD: &str = "KLATCH_CACHE_PASSWORD";
+/// Environment: the token gateways show to api's internal listener, where the settings name no file.
+pub const ENV_SERVICE_TOKEN: &str = "KLATCH_SERVICE_TOKEN";

@@ -23,6 +23,14 @@ pub enum SettingsError {
         /// Where, and what is wrong.
         detail: String,
     },
+    /// A secret cannot be had.
+    #[error("cannot take the secret of {from}: {detail}")]
+    Secret {
+        /// Which file or environment variable.
+        from: String,
+        /// Why.
+        detail: String,
+    },
 }
 
 /// Reads a settings file of `T`'s shape.
@@ -31,6 +39,13 @@ pub enum SettingsError {
 /// [`SettingsError`] names the file, and the line where it can.
 pub fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-    serde_saphyr::from_str(&text)
-        .map_err(|error| SettingsError::Parse { path: path.to_owned(), detail: error.to_string() })
+    read_text(&text).map_err(|detail| SettingsError::Parse { path: path.to_owned(), detail })
+}
+
+/// Reads settings of `T`'s shape from YAML.
+///
+/// # Errors
+/// Where, and what is wrong.
+pub fn read_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }

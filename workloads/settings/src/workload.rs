@@ -3,7 +3,7 @@
 use klatch_domain::DEFAULT_SLOTS;
 use serde::{Deserialize, Serialize};
 
-use crate::{DEFAULT_LISTEN, Limits};
+use crate::{DEFAULT_LISTEN, Limits, TraceSettings};
 
 /// Who may sign up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -103,6 +103,30 @@ impl Default for MessageServiceSettings {
     }
 }
 
+/// notification-service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NotificationServiceSettings {
+    /// A message is decided on this long after it was stored, milliseconds, so that who reads it at once is not notified.
+    pub delay_ms: u64,
+    /// A message older than this notifies nobody, milliseconds: after an outage nobody wants yesterday's notifications.
+    pub too_late_ms: u64,
+    /// Rooms decided on at the same time.
+    pub rooms_at_once: usize,
+}
+
+impl NotificationServiceSettings {
+    /// Longest delay: what waits is held in memory, and a notification is wanted soon.
+    pub const LONGEST_DELAY_MS: u64 = 30_000;
+}
+
+impl Default for NotificationServiceSettings {
+    fn default() -> Self {
+        // Clients report what is read within a second; a notification three seconds late is still one.
+        Self { delay_ms: 3_000, too_late_ms: 600_000, rooms_at_once: 8 }
+    }
+}
+
 /// api.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -124,7 +148,7 @@ impl Default for ApiSettings {
 }
 
 /// `klatch up`: everything in one process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct UpSettings {
     /// Address and port of the one listener.
@@ -139,8 +163,12 @@ pub struct UpSettings {
     pub gateway: GatewaySettings,
     /// Writer.
     pub message_service: MessageServiceSettings,
+    /// Notifications.
+    pub notification_service: NotificationServiceSettings,
     /// HTTP API.
     pub api: ApiSettings,
+    /// Traces.
+    pub trace: TraceSettings,
 }
 
 impl Default for UpSettings {
@@ -152,7 +180,9 @@ impl Default for UpSettings {
             bus: BusSettings::default(),
             gateway: GatewaySettings::default(),
             message_service: MessageServiceSettings::default(),
+            notification_service: NotificationServiceSettings::default(),
             api: ApiSettings::default(),
+            trace: TraceSettings::default(),
         }
     }
 }

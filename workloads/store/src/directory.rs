@@ -6,7 +6,7 @@ use klatch_domain::{
     UserId, Username, Visibility,
 };
 
-use crate::{StoreError, owed::OwedCommands};
+use crate::{Notifiable, StoreError, owed::OwedCommands};
 
 /// A user as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -474,10 +474,10 @@ pub trait SlotMaps: Send + Sync {
 
 /// The whole directory.
 pub trait Directory:
-    Users + Sessions + Friendships + RoomProjections + Replies + OwedCommands + SlotMaps + 'static
+    Users + Sessions + Friendships + RoomProjections + Notifiable + Replies + OwedCommands + SlotMaps + 'static
 {
 }
-impl<T: Users + Sessions + Friendships + RoomProjections + Replies + OwedCommands + SlotMaps + 'static> Directory
-    for T
+impl<T: Users + Sessions + Friendships + RoomProjections + Notifiable + Replies + OwedCommands + SlotMaps + 'static>
+    Directory for T
 {
 }

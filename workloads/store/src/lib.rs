@@ -7,6 +7,7 @@
 pub mod directory;
 mod error;
 pub mod follow_up;
+mod notifiable;
 pub mod owed;
 pub mod shard;
 pub mod sqlite;
@@ -14,4 +15,5 @@ pub mod sqlite;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use follow_up::{FollowUp, FollowUpKey};
+pub use notifiable::{MemberToNotify, Notifiable};
 pub use shard::{Shard, Shards};

@@ -9,6 +9,7 @@ mod metrics;
 mod notifications;
 mod options;
 mod presence;
+mod rate_limits;
 mod signals;
 mod watermarks;
 
@@ -44,5 +45,6 @@ pub fn bus(options: Options, registry: &prometheus::Registry) -> Result<Bus, pro
         watermarks: Arc::new(watermarks::InProcessWatermarks::new(&options, &metrics)?),
         notifications: Arc::new(notifications::InProcessNotifications::new(&options, &metrics)?),
         presence: Arc::new(presence::InProcessPresence::new(&options, &metrics)),
+        rate_limits: Arc::new(rate_limits::InProcessRateLimits::new(&options)),
     })
 }

@@ -6,6 +6,7 @@ use klatch_domain::{
     Action, Code, Command, MessageId, Refusal, ReplyAddress, RoomId, check_draft, limits::CONTENT_BYTES,
 };
 use klatch_protocol::{Busy, Refused, Send, ServerFrame};
+use klatch_service_kit::trace;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::Level;
@@ -56,9 +57,16 @@ impl Client {
         if !limits.enabled {
             return Ok(());
         }
-        if let Err(wait) = core.paces.sends.check(&identity.user.sends, core.instruments.timer.micros()) {
-            let wait_ms = wait.div_ceil(1_000);
-            return Err(Refusal::retryable(Code::RateLimited, "too many sends", wait_ms));
+        let too_many = |wait: u64| Refusal::retryable(Code::RateLimited, "too many sends", wait.div_ceil(1_000));
+        let now = core.instruments.timer.micros();
+        // What was sent by other gateways.
+        let held = identity.user.held_until.load(Ordering::Relaxed).saturating_sub(now);
+        if held > 0 {
+            return Err(too_many(held));
+        }
+        core.paces.sends.check(&identity.user.sends, now).map_err(too_many)?;
+        if core.registrar.has_others() {
+            core.shared_sends.sent(&identity.user);
         }
         if identity.user.in_flight.load(Ordering::Relaxed) >= limits.in_flight
             && !self.connection.is_in_flight(room, message_id)
@@ -72,7 +80,11 @@ impl Client {
         let core = &self.core;
         let Some(identity) = self.identity() else { return Ok(()) };
         let (room, message_id) = (send.room, send.message_id);
-        let trace = trace_of(&mut send);
+        let traced = trace::begin("send", send.traceparent.as_deref());
+        let trace = match &traced {
+            Some(traced) => Some(traced.parent().into()),
+            None => trace_of(&mut send),
+        };
         let draft = send.into_draft();
         check_draft(&draft)?;
         // Asked again: an earlier send may have failed since it was asked first.
@@ -89,7 +101,7 @@ impl Client {
             trace,
         };
         core.ingest
-            .submit(command)
+            .submit(command, traced)
             .map_err(|_| busy("the server has more messages than it can pass on just now", RETRY_AFTER_MS))
     }
 

@@ -36,6 +36,22 @@ fn a_key_outlives_a_restart_and_is_its_owners_only() {
 }
 
 #[test]
+fn a_folder_of_somebody_else_is_read_and_never_written() {
+    let folder = Folder::new();
+    std::fs::create_dir(&folder.0).unwrap();
+    assert!(Keys::open_existing(&folder.0).unwrap_err().to_string().contains("no key is in it"));
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+    let keeper = Keys::open(&folder.0).unwrap();
+    let reader = Keys::open_existing(&folder.0).unwrap();
+    let (user, session, now) = (UserId::now(), SessionId::now(), system_time());
+    let token = reader.issue(user, session, now).unwrap();
+    assert!(keeper.verify(&token, now).is_ok());
+    keeper.rotate(now).unwrap();
+    reader.reload().unwrap();
+    assert_eq!(reader.jwks(), keeper.jwks());
+}
+
+#[test]
 fn a_damaged_file_is_named_and_never_replaced() {
     let folder = Folder::new();
     drop(Keys::open(&folder.0).unwrap());

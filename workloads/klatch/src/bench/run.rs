@@ -61,7 +61,7 @@ impl Scenario {
 /// # Errors
 /// What could not be measured. A server that was started is stopped, the folder removed.
 pub(super) fn measure(options: &Options, scenarios: &[Scenario]) -> anyhow::Result<()> {
-    crate::up::descriptors::raise();
+    crate::descriptors::raise();
     let workplace = Workplace::make(options)?;
     interrupt::clean_up_after(&workplace)?;
     let accounts = accounts(options, scenarios, &workplace)?;

@@ -9,7 +9,7 @@ use klatch_settings::UpSettings;
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::Finding;
-use crate::up::{descriptors, lock::Holder};
+use crate::{descriptors, up::lock::Holder};
 
 /// 2026-01-01: this program did not exist before, so a clock that shows less is wrong.
 const EARLIEST_SECONDS: u64 = 1_767_225_600;

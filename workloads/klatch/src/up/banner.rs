@@ -57,7 +57,7 @@ impl Banner {
 ///
 /// # Errors
 /// When standard output is closed; the server serves all the same.
-pub(super) fn ready(url: &str) -> io::Result<()> {
+pub(crate) fn ready(url: &str) -> io::Result<()> {
     crate::output::line(&format!("ready {url}"))
 }
 

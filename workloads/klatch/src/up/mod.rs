@@ -1,21 +1,17 @@
 //! `klatch up`: every workload in one process, on the embedded twins.
 
-mod banner;
-pub(crate) mod descriptors;
-mod listen;
+pub(crate) mod banner;
 pub(crate) mod lock;
-mod rotation;
-mod serve;
 pub(crate) mod settings;
 mod system;
-mod web_client;
+pub(crate) mod web_client;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, middleware::from_fn_with_state};
-use klatch_service_kit::{panic::spawn_critical, shutdown::Shutdown, telemetry};
-use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, UpSettings};
+use klatch_service_kit::{panic::spawn_critical, shutdown::Shutdown, telemetry, trace};
+use klatch_settings::{DEFAULT_DATA, ENV_LOG, SignUp, TraceSettings, UpSettings};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
@@ -24,14 +20,16 @@ use lock::DataFolder;
 use system::System;
 use web_client::WebClient;
 
+use crate::{descriptors, listen, serve};
+
 /// A stop takes at most this: what has not ended by then is left as a crash would leave it, which loses nothing.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// `klatch up`
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "This version runs all workloads in this one process; 'klatch gateway', 'api', 'message-service' and \
-'notification-service' as processes of their own come with PostgreSQL, RabbitMQ and Redis."
+    after_help = "It runs all workloads in this one process. 'klatch gateway', 'api', 'message-service' and \
+'notification-service' run one each, on PostgreSQL, RabbitMQ and Redis."
 )]
 pub(crate) struct Arguments {
     /// Where the data is kept; made when it is not there.
@@ -79,23 +77,42 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.settings()?;
     let limit = descriptors::raise();
     let banner = Banner::new();
-    let log = telemetry::Options { filter: std::env::var(ENV_LOG).ok(), ..Default::default() };
-    telemetry::init(&log).with_context(|| format!("look at {ENV_LOG}"))?;
+    let runtime = runtime()?;
+    let entered = runtime.enter();
+    start_telemetry("klatch", &settings.trace)?;
     if let Some(short) = descriptors::shortage(limit, settings.gateway.max_connections) {
         tracing::warn!("{short}");
     }
     let web_client = arguments.web.as_deref().map(WebClient::read).transpose()?;
     let folder = DataFolder::take_or_make(&arguments.data)?;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .context("cannot start the async runtime")?;
     let ended = runtime.block_on(live(&folder, &settings, web_client, banner));
+    drop(entered);
+    trace::shut_down();
     // A hash or a read that still runs is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// A runtime with a worker for each core this process may use.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")
+}
+
+/// Sets up the log and the traces of this process, which a collector knows as `service`.
+pub(crate) fn start_telemetry(service: &'static str, settings: &TraceSettings) -> anyhow::Result<()> {
+    let trace = trace::Options {
+        endpoint: settings.endpoint.clone(),
+        ca_file: settings.ca_file.clone(),
+        ratio: settings.sample_ratio,
+        service,
+    };
+    let options = telemetry::Options { filter: std::env::var(ENV_LOG).ok(), trace, ..Default::default() };
+    telemetry::init(&options).with_context(|| format!("look at {ENV_LOG} and the settings of traces"))
 }
 
 async fn live(
@@ -139,7 +156,7 @@ async fn live(
 }
 
 /// Told to stop, the process ends well; otherwise a part of it failed, and whoever runs it starts it whole again.
-fn ended_by(shutdown: &Shutdown) -> ExitCode {
+pub(crate) fn ended_by(shutdown: &Shutdown) -> ExitCode {
     if shutdown.signal().is_some() {
         return ExitCode::SUCCESS;
     }
@@ -150,7 +167,7 @@ fn ended_by(shutdown: &Shutdown) -> ExitCode {
 }
 
 /// The address with the port that was really opened.
-fn url_of(listener: &TcpListener) -> anyhow::Result<String> {
+pub(crate) fn url_of(listener: &TcpListener) -> anyhow::Result<String> {
     let address = listener.local_addr().context("cannot read the listener's address")?;
     Ok(format!("http://{address}"))
 }
@@ -163,7 +180,7 @@ fn start_serving(
     shutdown: &Shutdown,
 ) -> anyhow::Result<TaskTracker> {
     let serving = TaskTracker::new();
-    serving.spawn(spawn_critical("listener", shutdown.token(), serve::serve(listener, app, shutdown.token())));
+    serving.spawn(spawn_critical("listener", shutdown.token(), serve::serve(listener, None, app, shutdown.token())));
     if let Some(listener) = admin_listener {
         let address = listener.local_addr().context("cannot read the admin listener's address")?;
         tracing::info!(admin_address = %address, "metrics are served");
@@ -171,7 +188,7 @@ fn start_serving(
         serving.spawn(spawn_critical(
             "admin listener",
             shutdown.token(),
-            serve::serve(listener, app, shutdown.token()),
+            serve::serve(listener, None, app, shutdown.token()),
         ));
     }
     serving.close();

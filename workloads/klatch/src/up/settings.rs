@@ -43,6 +43,8 @@ pub(super) fn check(settings: &UpSettings) -> anyhow::Result<()> {
     if ![settings.store.slots, DEFAULT_SLOTS].contains(&settings.gateway.slots) {
         return wrong("gateway.slots is the number of store.slots; leave it out".to_owned());
     }
+    klatch_settings::check::trace(&settings.trace)?;
+    klatch_settings::check::notification_service(&settings.notification_service)?;
     let at_least_one = [
         ("store.slots", usize::from(settings.store.slots)),
         ("store.shards", usize::from(settings.store.shards)),
@@ -85,6 +87,8 @@ mod tests {
         assert!(refused("gateway: {drainMs: 4001}").contains("gateway.drainMs"));
         assert!(refused("listen: localhost").contains("listen is HOST:PORT"));
         assert!(refused("store: {shards: 0}").contains("store.shards"));
+        assert!(refused("trace: {sampleRatio: 7}").contains("trace.sampleRatio"));
+        assert!(refused("notificationService: {delayMs: 60000}").contains("notificationService.delayMs"));
         assert!(refused("gateway: {slots: 8}").contains("store.slots"));
         assert!(refused("listen: [").contains("settings.yaml"));
     }

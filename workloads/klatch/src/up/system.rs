@@ -1,9 +1,6 @@
 //! The workloads of `klatch up`, put together and taken apart in their order.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::{Router, middleware::from_fn};
@@ -12,34 +9,31 @@ use klatch_bus::in_process;
 use klatch_gateway::Gateway;
 use klatch_identity::Keys;
 use klatch_message_service::MessageService;
+use klatch_notification_service::NotificationService;
 use klatch_service_kit::{
-    Clock,
-    health::Health,
     metrics::{Metrics, loopback_only},
     panic,
     shutdown::Shutdown,
 };
 use klatch_settings::UpSettings;
-use prometheus::Registry;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use super::{
-    lock::{DataFolder, KEYS_FOLDER},
-    rotation,
-};
+use super::lock::{DataFolder, KEYS_FOLDER};
 use crate::{
     admin::{AdminSocket, Administration},
     backup::{Snapshots, clear_left_over},
-    stores::{self, Stores},
+    rotation, stores,
+    workload::{self, Base},
 };
 
 /// Everything that runs.
 pub(super) struct System {
-    stores: Stores,
+    base: Base,
+    stores: stores::Stores,
     message_service: Arc<MessageService>,
-    api: Api,
+    notification_service: Arc<NotificationService>,
+    api: Arc<Api>,
     gateway: Arc<Gateway>,
-    health: Health,
     metrics: Metrics,
 }
 
@@ -47,63 +41,36 @@ impl System {
     /// Starts from the stores up: whoever listens is there before whoever speaks.
     pub(super) async fn start(folder: &DataFolder, settings: &UpSettings, shutdown: &Shutdown) -> anyhow::Result<Self> {
         clear_left_over(folder.path())?;
-        let stores = stores::open(folder.path(), &settings.store).await?;
+        let opened = stores::open(folder.path(), &settings.store).await?;
         let keys = Keys::open(&folder.path().join(KEYS_FOLDER)).context("cannot open the signing keys")?;
-        let clock = Clock::system();
-        let registry = Registry::new();
-        panic::install(&registry).context("cannot register metrics")?;
+        let base = Base::new(shutdown)?;
         let options = in_process::Options { ingest_queues: settings.bus.ingest_queues, ..Default::default() };
-        let bus = in_process::bus(options, &registry).context("cannot start the bus")?;
+        let bus = in_process::bus(options, &base.registry).context("cannot start the bus")?;
+        let stores =
+            workload::Stores { directory: Arc::clone(&opened.directory), shards: opened.shards.clone() };
 
-        let message_service = MessageService::start(klatch_message_service::Parts {
-            settings: settings.message_service.clone(),
-            bus: bus.clone(),
-            shards: stores.shards.clone(),
-            directory: Arc::clone(&stores.directory),
-            registry: registry.clone(),
-            clock: clock.clone(),
-        })
-        .await
-        .context("cannot start message-service")?;
-        let api = Api::start(klatch_api::Parts {
-            settings: settings.api.clone(),
-            bus: bus.clone(),
-            shards: stores.shards.clone(),
-            directory: Arc::clone(&stores.directory),
-            keys: Arc::clone(&keys),
-            registry: registry.clone(),
-            clock: clock.clone(),
-        })
-        .await
-        .context("cannot start api")?;
+        let notification_service =
+            workload::notification_service::start(&base, settings.notification_service.clone(), &bus, &stores)?;
+        let message_service =
+            workload::message_service::start(&base, settings.message_service.clone(), &bus, &stores).await?;
+        let api = workload::api::start(&base, settings.api.clone(), &bus, &stores, Arc::clone(&keys)).await?;
         let mut gateway_settings = settings.gateway.clone();
         // An old data folder keeps the slots it was made with.
         gateway_settings.slots = stores.shards.map().slots();
-        let gateway = Gateway::start(klatch_gateway::Parts {
-            settings: gateway_settings,
-            bus: bus.clone(),
-            queries: api.queries(),
-            keys: Arc::clone(&keys),
-            registry: registry.clone(),
-            clock: clock.clone(),
-        })
-        .await
-        .context("cannot start the gateway")?;
+        let gateway = workload::gateway::start(&base, gateway_settings, &bus, api.queries(), keys.clone()).await?;
 
-        let rotation = rotation::run(Arc::clone(&keys), clock.clone(), shutdown.token());
+        let rotation = rotation::run(Arc::clone(&keys), base.clock.clone(), shutdown.token());
         panic::spawn_critical("key rotation", shutdown.token(), rotation);
-        let administration = Administration::new(Arc::clone(&stores.directory), keys, clock, Some(api.revocations()));
+        let revocations = Some(api.revocations());
+        let administration = Administration::new(stores.directory, keys, base.clock.clone(), revocations);
         start_admin(folder, administration, shutdown)?;
-        let metrics = Metrics::new(registry).context("cannot register metrics")?;
-        let (message_service, gateway) = (Arc::new(message_service), Arc::new(gateway));
-        let health = health(&message_service, &gateway, shutdown);
-        panic::spawn_critical("watch", shutdown.token(), watch(Arc::clone(&message_service), shutdown.token()));
-        Ok(Self { stores, message_service, api, gateway, health, metrics })
+        let metrics = base.metrics()?;
+        Ok(Self { base, stores: opened, message_service, notification_service, api, gateway, metrics })
     }
 
     /// What the one listener answers; `/metrics` too unless they have a listener of their own.
     pub(super) fn router(&self, with_metrics: bool) -> Router {
-        let app = self.gateway.router().merge(self.health.router());
+        let app = self.gateway.router().merge(self.base.health.router());
         let app = if with_metrics { app.merge(self.metrics.router().layer(from_fn(loopback_only))) } else { app };
         // Last, as it answers whatever nobody else does.
         app.merge(self.api.router())
@@ -111,7 +78,7 @@ impl System {
 
     /// What the admin listener answers.
     pub(super) fn admin_router(&self) -> Router {
-        self.metrics.router().merge(self.health.router())
+        self.metrics.router().merge(self.base.health.router())
     }
 
     /// Drains the gateway while calls under way finish, then stops from the front to the back.
@@ -120,40 +87,8 @@ impl System {
         serving.wait().await;
         self.api.stop().await;
         self.message_service.stop().await;
+        self.notification_service.stop().await;
         self.stores.close().await;
-    }
-}
-
-fn health(message_service: &Arc<MessageService>, gateway: &Arc<Gateway>, shutdown: &Shutdown) -> Health {
-    let health = Health::new();
-    let token = shutdown.token();
-    health.check("running", move || !token.is_cancelled());
-    let message_service = Arc::clone(message_service);
-    health.check("message-service", move || message_service.ready());
-    let gateway = Arc::clone(gateway);
-    health.check("gateway", move || gateway.ready());
-    health
-}
-
-/// How long message-service may be without one of its consumers: they come back by themselves after an outage of the disk.
-const WITHOUT_CONSUMER: Duration = Duration::from_secs(60);
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Ends when message-service has stopped taking commands for good: then the process is half alive, and better ended.
-async fn watch(message_service: Arc<MessageService>, stop: CancellationToken) {
-    let mut ready_at = Instant::now();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-        if message_service.ready() {
-            ready_at = Instant::now();
-        } else if ready_at.elapsed() > WITHOUT_CONSUMER {
-            tracing::error!("message-service takes no commands any more");
-            return;
-        }
     }
 }
 

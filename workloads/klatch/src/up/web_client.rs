@@ -33,7 +33,7 @@ connect-src 'self'; manifest-src 'self'; worker-src 'self'; font-src 'self'; bas
 frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default 'allow-duplicates'";
 
 /// Files by path.
-pub(super) struct WebClient {
+pub(crate) struct WebClient {
     files: HashMap<String, File>,
 }
 
@@ -51,7 +51,7 @@ impl WebClient {
     ///
     /// # Errors
     /// When it is none, in words for an owner.
-    pub(super) fn read(folder: &Path) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Arc<Self>> {
         if !folder.join("index.html").is_file() {
             return Err(Failure::local(format!(
                 "{} holds no web client (no index.html); build it with 'make web', or leave --web out",
@@ -127,7 +127,7 @@ impl File {
 }
 
 /// Answers what is the client's; everything else goes on.
-pub(super) async fn serve(State(client): State<Arc<WebClient>>, request: Request, next: Next) -> Response<Body> {
+pub(crate) async fn serve(State(client): State<Arc<WebClient>>, request: Request, next: Next) -> Response<Body> {
     if matches!(*request.method(), Method::GET | Method::HEAD)
         && let Some(response) = client.answer(request.uri().path(), request.headers())
     {

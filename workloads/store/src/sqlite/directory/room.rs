@@ -16,7 +16,7 @@ use super::{
     projection::{project_member, project_room},
 };
 use crate::{
-    StoreError,
+    MemberToNotify, Notifiable, StoreError,
     directory::{MemberProjection, RoomOfUser, RoomProjection, RoomProjections},
 };
 
@@ -86,6 +86,15 @@ fn member(row: &Row<'_>) -> Result<MemberProjection, StoreError> {
         role: Some(sql::role(row.get(2).step(READ)?)?),
         joined_at: time(row, 3).step(READ)?,
         version: Seq(number(row, 4).step(READ)?),
+    })
+}
+
+fn member_to_notify(row: &Row<'_>) -> Result<MemberToNotify, StoreError> {
+    Ok(MemberToNotify {
+        user: user(row, 0).step(READ)?,
+        notify: notify(row.get(1).step(READ)?),
+        do_not_disturb_until: sql::maybe_time(row, 2).step(READ)?,
+        disabled: row.get(3).step(READ)?,
     })
 }
 
@@ -238,5 +247,29 @@ impl RoomProjections for SqliteDirectory {
         })
         .await
         .map_err(StoreError::from)
+    }
+}
+
+#[async_trait]
+impl Notifiable for SqliteDirectory {
+    async fn members_to_notify(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberToNotify>, StoreError> {
+        self.read("read members to notify", move |connection| {
+            // Every id is above the empty one.
+            let after: &[u8] = after.as_ref().map_or(&[], |after| after.as_bytes());
+            collect(
+                connection,
+                "SELECT m.user, m.notify, u.do_not_disturb_until, u.disabled \
+                 FROM room_members m JOIN users u ON u.user_id = m.user \
+                 WHERE m.room = ?1 AND m.user > ?2 AND m.role IS NOT NULL ORDER BY m.user LIMIT ?3",
+                params![room.as_bytes(), after, signed(limit as u64)],
+                member_to_notify,
+            )
+        })
+        .await
     }
 }

@@ -16,7 +16,12 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -32,9 +37,12 @@ const CALM: Duration = Duration::from_secs(10);
 /// Between two tries to accept when the machine has no descriptor or memory to spare.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Serves until `stop` is cancelled; then takes no new connections, lets requests under way finish, and returns when they
-/// have. Upgraded connections belong to who upgraded them.
-pub(crate) async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+/// have. Upgraded connections belong to who upgraded them. With `tls` it speaks nothing else.
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, app: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let mut accepting = Accepting { listener, starved: None };
     loop {
@@ -43,7 +51,10 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: Cancellation
             () = stop.cancelled() => break,
             accepted = accepting.next() => accepted,
         };
-        connections.spawn(connection(stream, peer, app.clone(), stop.clone()));
+        match &tls {
+            None => connections.spawn(connection(stream, peer, app.clone(), stop.clone())),
+            Some(tls) => connections.spawn(encrypted(tls.clone(), stream, peer, app.clone(), stop.clone())),
+        };
     }
     drop(accepting);
     connections.close();
@@ -107,7 +118,18 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken) {
+async fn encrypted(tls: TlsAcceptor, stream: TcpStream, peer: SocketAddr, app: Router, stop: CancellationToken) {
+    match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => connection(stream, peer, app, stop).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+}
+
+async fn connection<S>(stream: S, peer: SocketAddr, app: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| answer(app.clone(), peer, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
@@ -127,7 +149,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, stop: Canc
 
 async fn answer(app: Router, peer: SocketAddr, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     request.extensions_mut().insert(ConnectInfo(peer));
-    let answered = tokio::time::timeout(REQUEST_TIMEOUT, app.oneshot(request.map(Body::new))).await;
+    let answered = timeout(REQUEST_TIMEOUT, app.oneshot(request.map(Body::new))).await;
     answered.unwrap_or_else(|_| Ok(too_slow()))
 }
 

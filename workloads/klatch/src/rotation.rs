@@ -8,7 +8,7 @@ use klatch_service_kit::Clock;
 use tokio_util::sync::CancellationToken;
 
 /// Rotates when it is due, at once and from then on until told to stop. What fails is tried again: the key there is signs on.
-pub(super) async fn run(keys: Arc<Keys>, clock: Clock, stop: CancellationToken) {
+pub(crate) async fn run(keys: Arc<Keys>, clock: Clock, stop: CancellationToken) {
     look_every(LOOK_EVERY, &keys, &clock, &stop).await;
 }
 

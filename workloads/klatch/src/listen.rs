@@ -14,7 +14,7 @@ const BACKLOG: u32 = 4_096;
 ///
 /// # Errors
 /// What stands in the way, and what to do.
-pub(super) async fn listen(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
+pub(crate) async fn listen(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
     let found = lookup_host(address).await.map_err(|error| {
         Failure::local(format!("{address} is no address to listen at ({error}); give {flag} HOST:PORT"))
     })?;

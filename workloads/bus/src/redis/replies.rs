@@ -1,0 +1,162 @@
+//! What scripts answer, read into types.
+
+use std::collections::HashMap;
+
+use klatch_domain::{Incarnation, Timestamp, UserId};
+use redis::Value;
+
+use super::keys::Nonce;
+
+/// Redis answered something that no script of ours says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an answer of Redis cannot be read: {0}")]
+pub(super) struct BadReply(pub(super) &'static str);
+
+/// Living gateways and the tenures of their leases.
+pub(super) type Living = HashMap<Incarnation, Nonce>;
+
+/// What the lease script answers.
+#[derive(Debug)]
+pub(super) struct Leases {
+    /// Since this registry was begun, milliseconds.
+    pub(super) age_ms: i64,
+    pub(super) begun_ms: i64,
+    pub(super) version: Vec<u8>,
+    /// `None`: as at the version asked with.
+    pub(super) living: Option<Living>,
+    /// The lease that was renewed was held before.
+    pub(super) held: bool,
+    pub(super) tenure: Option<Nonce>,
+    /// Whose entries are to be cleared away.
+    pub(super) lapsed: Option<(Incarnation, Nonce)>,
+}
+
+/// A user's entry.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) gateways: Vec<(Incarnation, Nonce)>,
+    pub(super) last_active: Option<Timestamp>,
+}
+
+pub(super) fn array(value: Value) -> Result<Vec<Value>, BadReply> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err(BadReply("no array")),
+    }
+}
+
+pub(super) fn bytes(value: Value) -> Result<Vec<u8>, BadReply> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(BadReply("no string")),
+    }
+}
+
+pub(super) fn integer(value: &Value) -> Result<i64, BadReply> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(BadReply("no number")),
+    }
+}
+
+fn id(bytes: &[u8]) -> Result<[u8; 16], BadReply> {
+    bytes.try_into().map_err(|_| BadReply("an id has 16 bytes"))
+}
+
+fn decimal(bytes: &[u8]) -> Result<i64, BadReply> {
+    std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(BadReply("no decimal"))
+}
+
+/// When a piece was begun, by its mark.
+pub(super) fn begun_of(mark: &[u8]) -> Result<i64, BadReply> {
+    decimal(mark.split(|byte| *byte == b' ').next().unwrap_or_default())
+}
+
+fn optional(value: Value) -> Option<Value> {
+    (value != Value::Nil).then_some(value)
+}
+
+/// Names and values, one after the other.
+fn pairs(values: Vec<Value>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BadReply> {
+    let mut values = values.into_iter();
+    let mut pairs = Vec::with_capacity(values.len() / 2);
+    while let Some(name) = values.next() {
+        let value = values.next().ok_or(BadReply("a name without a value"))?;
+        pairs.push((bytes(name)?, bytes(value)?));
+    }
+    Ok(pairs)
+}
+
+pub(super) fn gateways(value: Value) -> Result<Vec<(Incarnation, Nonce)>, BadReply> {
+    let read = |(gateway, tenure): (Vec<u8>, Vec<u8>)| Ok((Incarnation::from_bytes(id(&gateway)?), id(&tenure)?));
+    pairs(array(value)?)?.into_iter().map(read).collect()
+}
+
+/// `None`: there is no registry of leases.
+pub(super) fn leases(value: Value) -> Result<Option<Leases>, BadReply> {
+    let values = array(value)?;
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let [age, begun, version, living, held, tenure, lapsed] =
+        <[Value; 7]>::try_from(values).map_err(|_| BadReply("leases have seven parts"))?;
+    let living = optional(living).map(gateways).transpose()?.map(|living| living.into_iter().collect());
+    let tenure = optional(tenure).map(bytes).transpose()?.map(|tenure| id(&tenure)).transpose()?;
+    let lapsed = optional(lapsed).map(bytes).transpose()?.map(|lapsed| {
+        let (gateway, tenure) = lapsed.split_at_checked(16).ok_or(BadReply("a lapsed gateway has 32 bytes"))?;
+        Ok((Incarnation::from_bytes(id(gateway)?), id(tenure)?))
+    });
+    Ok(Some(Leases {
+        age_ms: integer(&age)?,
+        begun_ms: decimal(&bytes(begun)?)?,
+        version: bytes(version)?,
+        living,
+        held: integer(&held)? == 1,
+        tenure,
+        lapsed: lapsed.transpose()?,
+    }))
+}
+
+/// The mark of a piece and the entries asked for. `None`: the piece is gone.
+pub(super) fn entries(value: Value) -> Result<Option<(Vec<u8>, Vec<Entry>)>, BadReply> {
+    let mut values = array(value)?.into_iter();
+    let Some(mark) = values.next() else { return Ok(None) };
+    Ok(Some((bytes(mark)?, values.map(entry).collect::<Result<_, _>>()?)))
+}
+
+fn entry(value: Value) -> Result<Entry, BadReply> {
+    let mut entry = Entry::default();
+    for (name, value) in pairs(array(value)?)? {
+        if name == b"a" {
+            entry.last_active = Some(Timestamp::from_millis(decimal(&value)?));
+        } else {
+            entry.gateways.push((Incarnation::from_bytes(id(&name)?), id(&value)?));
+        }
+    }
+    Ok(entry)
+}
+
+/// What became of users that were set: whether each was connected to the gateway before, and where else they are.
+pub(super) fn changes(value: Value) -> Result<Vec<(bool, Vec<(Incarnation, Nonce)>)>, BadReply> {
+    let mut values = array(value)?.into_iter();
+    match values.next().map(bytes).transpose()?.as_deref() {
+        Some(b"done") => {}
+        Some(b"lost") => return Err(BadReply("the registry is gone: renew first")),
+        Some(b"overtaken") => return Err(BadReply("a later call has overtaken this one")),
+        _ => return Err(BadReply("no outcome")),
+    }
+    let change = |value| {
+        let [was, others] = <[Value; 2]>::try_from(array(value)?).map_err(|_| BadReply("a change has two parts"))?;
+        Ok((integer(&was)? == 1, gateways(others)?))
+    };
+    values.map(change).collect()
+}
+
+/// Members of a set of users.
+pub(super) fn users(value: Value) -> Result<Vec<UserId>, BadReply> {
+    let values = match value {
+        Value::Array(values) | Value::Set(values) => values,
+        _ => return Err(BadReply("no set")),
+    };
+    values.into_iter().map(|user| Ok(UserId::from_bytes(id(&bytes(user)?)?))).collect()
+}

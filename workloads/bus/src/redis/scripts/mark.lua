@@ -1,0 +1,15 @@
+-- Looks whether a piece of the registry is the one a gateway knows; begins it anew when it is gone.
+-- KEYS: mark (when this piece was begun, and a nonce), held and turn of the gateway that asks: their safety net of a time to
+-- live is drawn out.
+local mark, held, turn = KEYS[1], KEYS[2], KEYS[3]
+local ahead, nonce, keep = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local found = redis.call('GET', mark)
+if not found then
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + ahead
+  found = string.format('%.0f', now) .. ' ' .. nonce
+  redis.call('SET', mark, found)
+end
+redis.call('EXPIRE', held, keep)
+redis.call('EXPIRE', turn, keep)
+return found

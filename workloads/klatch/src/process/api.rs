@@ -1,0 +1,103 @@
+//! `klatch api`
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::middleware::from_fn_with_state;
+use klatch_bus::http::ServiceToken;
+use klatch_identity::Keys;
+use klatch_service_kit::panic;
+use klatch_settings::{ApiProcess, ENV_SERVICE_TOKEN, InternalSettings, KeysSettings, TraceSettings};
+
+use super::{Process, Running, Served, bus, needed, public_keys, reach, stores, tls};
+use crate::{
+    rotation,
+    up::web_client::{self, WebClient},
+    workload::{self, Base},
+};
+
+/// Between two looks at the folder of keys: a rotation by whoever keeps it reaches every replica in this time, and signs a day
+/// later.
+const READ_KEYS_EVERY: Duration = Duration::from_secs(60);
+
+impl Process for ApiProcess {
+    const NAME: &'static str = "klatch-api";
+
+    fn listen_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.listen)
+    }
+
+    fn admin_listen_mut(&mut self) -> &mut String {
+        &mut self.admin_listen
+    }
+
+    fn trace(&self) -> &TraceSettings {
+        &self.trace
+    }
+
+    async fn start(&self, base: &Base) -> anyhow::Result<Running> {
+        let keys = open_keys(base, &self.keys)?;
+        let web_client = self.web_folder.as_deref().map(WebClient::read).transpose()?;
+        let token = service_token(&self.internal)?;
+        let internal_tls = tls::acceptor(&self.internal)?;
+        reach::databases(&self.database).await?;
+        reach::brokers(&self.broker).await?;
+        let opened = stores::open(base, Self::NAME, &self.database).await?;
+        let bus = bus::connect(base, Self::NAME, &self.broker, &self.cache).await?;
+        let api = workload::api::start(base, self.api.clone(), &bus, &opened.stores(), Arc::clone(&keys)).await?;
+        let app = match web_client {
+            Some(client) => api.router().layer(from_fn_with_state(client, web_client::serve)),
+            None => api.router(),
+        };
+        let internal = public_keys::router(keys).merge(api.internal_router(&[token]));
+        let served = vec![
+            Served { listen: None, tls: None, app },
+            Served { listen: Some(self.internal.listen.clone()), tls: internal_tls, app: internal },
+        ];
+        Ok(Running {
+            served,
+            stop: Box::new(move |serving| {
+                Box::pin(async move {
+                    // The listeners take nothing new; calls under way finish.
+                    serving.wait().await;
+                    api.stop().await;
+                    drop((api, bus));
+                    opened.close().await;
+                })
+            }),
+        })
+    }
+}
+
+fn service_token(settings: &InternalSettings) -> anyhow::Result<ServiceToken> {
+    let secret = needed(settings.token_file.as_deref(), ENV_SERVICE_TOKEN, "the service token")?;
+    ServiceToken::parse(secret.reveal()).context("the service token cannot be used")
+}
+
+/// The signing keys, kept up to date for as long as the process lives.
+fn open_keys(base: &Base, settings: &KeysSettings) -> anyhow::Result<Arc<Keys>> {
+    let keys = if settings.rotate { Keys::open(&settings.folder) } else { Keys::open_existing(&settings.folder) };
+    let keys = keys.context("cannot open the signing keys")?;
+    if settings.rotate {
+        let rotation = rotation::run(Arc::clone(&keys), base.clock.clone(), base.stop.clone());
+        panic::spawn_critical("key rotation", base.stop.clone(), rotation);
+    } else {
+        panic::spawn_critical("key reading", base.stop.clone(), read_again(Arc::clone(&keys), base.stop.clone()));
+    }
+    Ok(keys)
+}
+
+async fn read_again(keys: Arc<Keys>, stop: tokio_util::sync::CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(READ_KEYS_EVERY) => {}
+        }
+        let read = Arc::clone(&keys);
+        match tokio::task::spawn_blocking(move || read.reload()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "cannot read the signing keys again; the ones there sign on"),
+            Err(error) => tracing::error!(%error, "reading the signing keys again was interrupted"),
+        }
+    }
+}

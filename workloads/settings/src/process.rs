@@ -1,0 +1,196 @@
+//! What each workload reads when it runs as a process of its own: `klatch gateway --settings FILE` and its like.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApiSettings, BrokerSettings, CacheSettings, DatabaseSettings, GatewaySettings, InternalSettings, KeysSettings,
+    MessageServiceSettings, NotificationServiceSettings, QueriesSettings, TraceSettings,
+};
+
+/// `klatch gateway`. It is given no database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GatewayProcess {
+    /// Address and port of `/v1/connect`.
+    pub listen: String,
+    /// Address and port of `/healthz`, `/readyz` and `/metrics`.
+    pub admin_listen: String,
+    /// The chat server.
+    pub gateway: GatewaySettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// Redis.
+    pub cache: CacheSettings,
+    /// Where api replicas answer its questions.
+    pub queries: QueriesSettings,
+    /// Traces.
+    pub trace: TraceSettings,
+}
+
+impl Default for GatewayProcess {
+    fn default() -> Self {
+        // A process of its own has the time that `klatch up` has not: the operator's drain period.
+        let gateway = GatewaySettings { drain_ms: 60_000, ..GatewaySettings::default() };
+        Self {
+            listen: "127.0.0.1:8481".to_owned(),
+            admin_listen: "127.0.0.1:9481".to_owned(),
+            gateway,
+            broker: BrokerSettings::default(),
+            cache: CacheSettings::default(),
+            queries: QueriesSettings::default(),
+            trace: TraceSettings::default(),
+        }
+    }
+}
+
+/// `klatch message-service`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MessageServiceProcess {
+    /// Address and port of `/healthz`, `/readyz` and `/metrics`.
+    pub admin_listen: String,
+    /// The writer.
+    pub message_service: MessageServiceSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// Redis.
+    pub cache: CacheSettings,
+    /// Traces.
+    pub trace: TraceSettings,
+}
+
+impl Default for MessageServiceProcess {
+    fn default() -> Self {
+        Self {
+            admin_listen: "127.0.0.1:9484".to_owned(),
+            message_service: MessageServiceSettings::default(),
+            database: DatabaseSettings::default(),
+            broker: BrokerSettings::default(),
+            cache: CacheSettings::default(),
+            trace: TraceSettings::default(),
+        }
+    }
+}
+
+/// `klatch notification-service`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NotificationServiceProcess {
+    /// Address and port of `/healthz`, `/readyz` and `/metrics`.
+    pub admin_listen: String,
+    /// What it does.
+    pub notification_service: NotificationServiceSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// Redis.
+    pub cache: CacheSettings,
+    /// Traces.
+    pub trace: TraceSettings,
+}
+
+impl Default for NotificationServiceProcess {
+    fn default() -> Self {
+        Self {
+            admin_listen: "127.0.0.1:9485".to_owned(),
+            notification_service: NotificationServiceSettings::default(),
+            database: DatabaseSettings::default(),
+            broker: BrokerSettings::default(),
+            cache: CacheSettings::default(),
+            trace: TraceSettings::default(),
+        }
+    }
+}
+
+/// `klatch api`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ApiProcess {
+    /// Address and port of `/v1` and `/`.
+    pub listen: String,
+    /// Address and port of `/healthz`, `/readyz` and `/metrics`.
+    pub admin_listen: String,
+    /// Folder of the built web client, served at `/`; without it a small page says what runs here.
+    pub web_folder: Option<PathBuf>,
+    /// The HTTP API.
+    pub api: ApiSettings,
+    /// Where gateways ask.
+    pub internal: InternalSettings,
+    /// What signs access tokens.
+    pub keys: KeysSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// RabbitMQ.
+    pub broker: BrokerSettings,
+    /// Redis.
+    pub cache: CacheSettings,
+    /// Traces.
+    pub trace: TraceSettings,
+}
+
+impl Default for ApiProcess {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8482".to_owned(),
+            admin_listen: "127.0.0.1:9482".to_owned(),
+            web_folder: None,
+            api: ApiSettings::default(),
+            internal: InternalSettings::default(),
+            keys: KeysSettings::default(),
+            database: DatabaseSettings::default(),
+            broker: BrokerSettings::default(),
+            cache: CacheSettings::default(),
+            trace: TraceSettings::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::read_file;
+
+    /// The documented settings are the defaults, and name every field, if only behind a `#`.
+    fn documented<T: DeserializeOwned + Serialize + Default + PartialEq + std::fmt::Debug>(name: &str) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/settings/{name}.yaml"));
+        assert_eq!(read_file::<T>(&file).unwrap(), T::default(), "{name}");
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut fields = Vec::new();
+        collect(&serde_json::to_value(T::default()).unwrap(), &mut fields);
+        assert!(fields.len() > 20, "this test looks at nothing");
+        for field in fields {
+            assert!(text.contains(&format!("{field}:")), "{name} does not tell of {field}");
+        }
+    }
+
+    fn collect(value: &Value, fields: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                for (name, value) in object {
+                    fields.push(name.clone());
+                    collect(value, fields);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, fields)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_documented_settings_are_the_defaults() {
+        documented::<GatewayProcess>("gateway");
+        documented::<MessageServiceProcess>("message-service");
+        documented::<NotificationServiceProcess>("notification-service");
+        documented::<ApiProcess>("api");
+    }
+}
