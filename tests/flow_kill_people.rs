@@ -21,8 +21,8 @@ async fn everybody_comes_to_the_same_logs_after_kill_9() {
         let shown_out = tokio::spawn(cast.guest(false));
         process.kill();
         process.start_again(&start());
-        cast.converge().await;
         shown_out.await.unwrap();
+        cast.converge().await;
     }
     let entries = cast.read_all_again().await;
     eprintln!(

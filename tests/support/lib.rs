@@ -22,6 +22,7 @@ pub mod gateway_world;
 pub mod history;
 pub mod klatch_process;
 pub mod person;
+pub mod platform;
 pub mod scripted_server;
 pub mod services;
 pub mod shapes;

@@ -3,7 +3,6 @@
 //! another leads over a proxy of the tests, so that it can be cut. All of it ends with the test, whatever becomes of that.
 
 mod front;
-mod memory;
 mod part;
 mod settings;
 mod start;

@@ -15,6 +15,10 @@ use super::part::{Part, REPLICAS, SHARDS};
 
 /// Hash buckets of rooms: few, as each is a table in each shard.
 pub const SLOTS: u16 = 12;
+/// The one database of each PostgreSQL.
+pub(super) const DATABASE: &str = "klatch";
+/// Its owner, whom the tests' servers let in without a password.
+const USER: &str = "klatch";
 /// Ingest queues. No divisor or multiple of the shards: each queue carries rooms of both, so that a dead shard is felt in all.
 const INGEST_QUEUES: u16 = 3;
 /// Messages an ingest queue holds: few enough that a test fills one.
@@ -24,21 +28,11 @@ const HEARTBEAT_MS: u64 = 5_000;
 /// A drain is cut short: tests of drains are elsewhere.
 const DRAIN_MS: u64 = 1_000;
 
-/// Who a PostgreSQL lets in.
-#[derive(Debug, Clone)]
-pub(super) struct Database {
-    pub(super) database: String,
-    pub(super) user: String,
-    pub(super) password_file: Option<PathBuf>,
-}
-
 /// What all settings files have in common.
 pub(super) struct Plan<'a> {
     pub(super) folder: &'a Path,
     /// Where a part finds another one.
     pub(super) way: &'a dyn Fn(Part, Part) -> SocketAddr,
-    pub(super) shards: [Database; SHARDS],
-    pub(super) directory: Database,
     pub(super) broker_user: String,
     pub(super) broker_vhost: String,
     pub(super) broker_password: PathBuf,
@@ -51,17 +45,12 @@ fn no_limits() -> Limits {
 
 impl Plan<'_> {
     fn postgres(&self, from: Part, to: Part) -> PostgresSettings {
-        let database = match to {
-            Part::Shard(number) => &self.shards[number],
-            _ => &self.directory,
-        };
         let address = (self.way)(from, to);
         PostgresSettings {
             host: address.ip().to_string(),
             port: address.port(),
-            database: database.database.clone(),
-            user: database.user.clone(),
-            password_file: database.password_file.clone(),
+            database: DATABASE.to_owned(),
+            user: USER.to_owned(),
             ..PostgresSettings::default()
         }
     }

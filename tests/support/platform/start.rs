@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 use super::{
     Link, Part, Platform, REPLICAS, SHARDS,
     front::Front,
-    settings::{Database, Plan},
+    settings::{DATABASE, Plan},
     workload::Workload,
 };
 use crate::{
@@ -42,8 +42,8 @@ impl Platform {
         let servers = addresses();
         let internal: Vec<SocketAddr> = (0..REPLICAS).map(|_| free_address()).collect();
         let stands_at = |part: Part| match part {
-            Part::Shard(number) => shards[number].port(),
-            Part::Directory => directory.port(),
+            Part::Shard(number) => shards[number].port,
+            Part::Directory => directory.port,
             Part::Broker => broker.port(),
             Part::Cache => cache.port(),
             Part::Api(number) => internal[number].port(),
@@ -55,7 +55,7 @@ impl Platform {
         for link in all_links() {
             links.insert(link, Proxy::to(stands_at(link.1)));
         }
-        let workloads = workloads(folder.path(), &links, &servers, &internal, (&shards, &directory));
+        let workloads = workloads(folder.path(), &links, &servers, &internal);
         let mut platform = Self {
             workloads,
             fronts: Vec::new(),
@@ -124,24 +124,16 @@ fn workloads(
     links: &BTreeMap<Link, Proxy>,
     servers: &BTreeMap<Part, Server>,
     internal: &[SocketAddr],
-    (shards, directory): (&[Postgres], &Postgres),
 ) -> BTreeMap<Part, Workload> {
     let secret = |name: &str, text: &str| {
         let file = folder.join(name);
         fs::write(&file, text).expect("a secret");
         file
     };
-    let database = |postgres: &Postgres| Database {
-        database: postgres.database().to_owned(),
-        user: postgres.user().to_owned(),
-        password_file: None,
-    };
     fs::create_dir(folder.join("keys")).expect("a folder for keys");
     let plan = Plan {
         folder,
         way: &|from, to| SocketAddr::from(([127, 0, 0, 1], links[&(from, to)].port())),
-        shards: std::array::from_fn(|number| database(&shards[number])),
-        directory: database(directory),
         broker_vhost: VHOST.to_owned(),
         broker_user: GUEST.to_owned(),
         broker_password: secret("broker-password", GUEST),

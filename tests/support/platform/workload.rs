@@ -9,11 +9,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::memory;
 use crate::{
     klatch_process::binary,
     person::{PATIENCE, http_client},
-    services::process::Process,
+    services::{process::Process, tree},
 };
 
 /// What a look at the admin port may take.
@@ -67,7 +66,7 @@ impl Workload {
             let pid = process.pid();
             process.kill();
             drop(process);
-            memory::wait_until_gone(pid);
+            tree::wait_until_gone(pid);
         }
     }
 
@@ -85,12 +84,12 @@ impl Workload {
 
     /// Whether it still runs, as far as anybody has meant it to.
     pub(super) fn has_ended_by_itself(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| !memory::is_alive(process.pid()))
+        self.process.as_ref().is_some_and(|process| !tree::is_alive(process.pid()))
     }
 
     /// Bytes of memory that are its own.
     pub(super) fn resident_bytes(&self) -> u64 {
-        self.process.as_ref().map_or(0, |process| memory::resident_bytes(process.pid()))
+        self.process.as_ref().map_or(0, |process| tree::resident_bytes(process.pid()))
     }
 
     /// Waits until it says that it is ready.

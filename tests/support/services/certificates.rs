@@ -36,7 +36,8 @@ impl Certificates {
     pub fn make() -> Self {
         let mut authority = CertificateParams::new(Vec::new()).expect("no names");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a certificate");
+        let issuer =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("a certificate");
         let key = KeyPair::generate().expect("a key");
         let server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
         let certificate = server.signed_by(&key, &issuer).expect("a certificate");

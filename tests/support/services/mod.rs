@@ -2,5 +2,9 @@
 //! the test process whatever becomes of it.
 
 pub mod certificates;
+pub mod postgres;
 pub mod process;
+pub mod proxy;
+pub mod rabbitmq;
 pub mod redis;
+pub mod tree;

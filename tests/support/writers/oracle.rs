@@ -65,7 +65,8 @@ impl Oracle {
         spans.iter().any(|(from, to)| *from <= seq && to.is_none_or(|to| seq < to))
     }
 
-    /// Reads what is new in a room's log as each of these people sees it, and looks at it. Whoever serves may be coming back.
+    /// Reads what is new in a room's log as each of these people sees it, and looks at it. Whoever serves may be coming back,
+    /// but nobody writes.
     ///
     /// # Panics
     /// When something that must hold does not.
@@ -78,9 +79,10 @@ impl Oracle {
         }
         let fresh = logs.swap_remove(0);
         for other in logs {
-            // Rows that later entries change say it in fields that a slower reader sees first: what stands where is compared.
-            let stands = |log: &[Value]| log.iter().map(found).collect::<Vec<_>>();
-            assert_eq!(stands(&other), stands(&fresh), "two members see two logs of {room} after {after}");
+            // What stands where is compared; in what later entries say of a row one reader may be ahead.
+            let differ = fresh.iter().zip(&other).find(|(one, other)| found(one) != found(other));
+            assert!(differ.is_none(), "two members see two logs of {room}: {differ:?}");
+            assert_eq!(other.len(), fresh.len(), "two members see two lengths of {room} after {after}");
         }
         for entry in &fresh {
             self.take(room, entry);

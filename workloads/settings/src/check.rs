@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {rule}")]
 pub struct WrongSetting {
-    /// Which, as it stands in the file: `database.shards[1].primary.pool`.
+    /// Which, as it stands in the file: `database.shards[1].primary.port`.
     pub field: String,
     /// What it must be.
     pub rule: String,
@@ -102,8 +102,7 @@ fn postgres(field: &str, settings: &PostgresSettings) -> Checked {
     not_empty(&format!("{field}.host"), settings.host.is_empty())?;
     not_empty(&format!("{field}.database"), settings.database.is_empty())?;
     not_empty(&format!("{field}.user"), settings.user.is_empty())?;
-    at_least_one(&format!("{field}.port"), settings.port.into())?;
-    at_least_one(&format!("{field}.pool"), settings.pool.into())
+    at_least_one(&format!("{field}.port"), settings.port.into())
 }
 
 fn database(settings: &DatabaseSettings) -> Checked {
@@ -112,6 +111,10 @@ fn database(settings: &DatabaseSettings) -> Checked {
     for (index, replica) in settings.directory.replicas.iter().enumerate() {
         postgres(&format!("database.directory.replicas[{index}]"), replica)?;
     }
+    at_least_one("database.pools.directory", settings.pools.directory.into())?;
+    at_least_one("database.pools.replica", settings.pools.replica.into())?;
+    at_least_one("database.pools.shardWriters", settings.pools.shard_writers.into())?;
+    at_least_one("database.pools.shardReaders", settings.pools.shard_readers.into())?;
     not_empty("database.shards", settings.shards.is_empty())?;
     for (index, shard) in settings.shards.iter().enumerate() {
         postgres(&format!("database.shards[{index}].primary"), &shard.primary)?;
@@ -216,7 +219,8 @@ mod tests {
             ("database: {slots: 0}", "database.slots"),
             ("database: {shards: []}", "database.shards"),
             ("database: {shards: [{id: 1}, {id: 1}]}", "database.shards[1].id"),
-            ("database: {shards: [{primary: {pool: 0}}]}", "database.shards[0].primary.pool"),
+            ("database: {shards: [{primary: {port: 0}}]}", "database.shards[0].primary.port"),
+            ("database: {pools: {shardWriters: 0}}", "database.pools.shardWriters"),
             ("database: {directory: {replicas: [{host: ''}]}}", "database.directory.replicas[0].host"),
             ("broker: {brokers: []}", "broker.brokers"),
             ("broker: {topology: {deliveryLimit: 3}}", "broker.topology.deliveryLimit"),

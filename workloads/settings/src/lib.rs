@@ -16,7 +16,7 @@ pub use check::{Check, WrongSetting};
 pub use limits::Limits;
 pub use part::{
     BrokerEndpoint, BrokerSettings, CacheEndpoint, CacheMode, CacheSettings, DatabaseSettings, DirectorySettings,
-    InternalSettings, KeysSettings, PostgresSettings, QueriesSettings, ShardSettings, TlsMode, TlsSettings,
+    InternalSettings, KeysSettings, PoolSettings, PoolerMode, PostgresSettings, QueriesSettings, ShardSettings, TlsMode, TlsSettings,
     TopologySettings, TraceSettings,
 };
 pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, NotificationServiceProcess};

@@ -26,6 +26,18 @@ pub struct TlsSettings {
     pub ca_file: Option<PathBuf>,
 }
 
+/// What stands between a workload and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum PoolerMode {
+    /// Nothing.
+    #[default]
+    None,
+    /// PgBouncer 1.21 or newer in transaction mode, which keeps prepared statements.
+    Prepared,
+    /// An older PgBouncer in transaction mode.
+    Unprepared,
+}
+
 /// One PostgreSQL database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -42,8 +54,8 @@ pub struct PostgresSettings {
     pub password_file: Option<PathBuf>,
     /// Encryption.
     pub tls: TlsSettings,
-    /// Connections of this process at most: `replicas x pool` of all workloads stays below the server's `max_connections`.
-    pub pool: u32,
+    /// What stands in between.
+    pub pooler: PoolerMode,
 }
 
 impl Default for PostgresSettings {
@@ -55,9 +67,30 @@ impl Default for PostgresSettings {
             user: "klatch".to_owned(),
             password_file: None,
             tls: TlsSettings::default(),
-            // A batch is one statement: a few connections keep one core of PostgreSQL busy.
-            pool: 8,
+            pooler: PoolerMode::None,
         }
+    }
+}
+
+/// Connections of this process to one database at most: `replicas x pool` of all workloads stays below the server's
+/// `max_connections`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PoolSettings {
+    /// To the directory.
+    pub directory: u32,
+    /// To each of its replicas.
+    pub replica: u32,
+    /// To each shard, for what changes it: as many batches are on their way at once.
+    pub shard_writers: u32,
+    /// To each shard, for reads.
+    pub shard_readers: u32,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        // A batch is one statement: a few connections keep one core of PostgreSQL busy.
+        Self { directory: 8, replica: 4, shard_writers: 8, shard_readers: 8 }
     }
 }
 
@@ -89,6 +122,8 @@ pub struct DatabaseSettings {
     pub directory: DirectorySettings,
     /// The logs.
     pub shards: Vec<ShardSettings>,
+    /// Connections.
+    pub pools: PoolSettings,
     /// Hash buckets of rooms; fixed when the cluster is made.
     pub slots: u16,
     /// Makes and migrates the schema at start: for development. In Kubernetes a Job does.
@@ -100,6 +135,7 @@ impl Default for DatabaseSettings {
         Self {
             directory: DirectorySettings::default(),
             shards: vec![ShardSettings::default()],
+            pools: PoolSettings::default(),
             slots: DEFAULT_SLOTS,
             migrate: false,
         }

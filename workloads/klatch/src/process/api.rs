@@ -42,7 +42,7 @@ impl Process for ApiProcess {
         let internal_tls = tls::acceptor(&self.internal)?;
         reach::databases(&self.database).await?;
         reach::brokers(&self.broker).await?;
-        let opened = stores::open(base, Self::NAME, &self.database).await?;
+        let opened = stores::open(&self.database).await?;
         let bus = bus::connect(base, Self::NAME, &self.broker, &self.cache).await?;
         let api = workload::api::start(base, self.api.clone(), &bus, &opened.stores(), Arc::clone(&keys)).await?;
         let app = match web_client {

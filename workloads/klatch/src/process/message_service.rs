@@ -23,7 +23,7 @@ impl Process for MessageServiceProcess {
     async fn start(&self, base: &Base) -> anyhow::Result<Running> {
         reach::databases(&self.database).await?;
         reach::brokers(&self.broker).await?;
-        let opened = stores::open(base, Self::NAME, &self.database).await?;
+        let opened = stores::open(&self.database).await?;
         let bus = bus::connect(base, Self::NAME, &self.broker, &self.cache).await?;
         let stores = opened.stores();
         let service = workload::message_service::start(base, self.message_service.clone(), &bus, &stores).await?;

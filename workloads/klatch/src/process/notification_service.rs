@@ -23,7 +23,7 @@ impl Process for NotificationServiceProcess {
     async fn start(&self, base: &Base) -> anyhow::Result<Running> {
         reach::databases(&self.database).await?;
         reach::brokers(&self.broker).await?;
-        let opened = stores::open(base, Self::NAME, &self.database).await?;
+        let opened = stores::open(&self.database).await?;
         let bus = bus::connect(base, Self::NAME, &self.broker, &self.cache).await?;
         let stores = opened.stores();
         let service = workload::notification_service::start(base, self.notification_service.clone(), &bus, &stores)?;

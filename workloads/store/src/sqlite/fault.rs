@@ -3,6 +3,7 @@
 use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::StoreError;
+pub(super) use crate::stored::damaged;
 
 /// Names the step of a failed call.
 pub(super) trait Step<T> {
@@ -55,11 +56,6 @@ pub(super) fn commit_fault(step: &'static str, error: &Error) -> StoreError {
         }
         _ => StoreError::Unknown { step, source_text },
     }
-}
-
-/// A stored value that this program cannot have written.
-pub(super) fn damaged(step: &'static str, what: &str) -> StoreError {
-    StoreError::Unusable { step, detail: format!("the file is damaged ({what}): restore a backup") }
 }
 
 /// Whether a unique index refused the row.

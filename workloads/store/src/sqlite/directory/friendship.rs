@@ -15,30 +15,11 @@ use super::{
 use crate::{
     StoreError,
     directory::{Befriending, FriendChange, FriendStatus, Friendship, Friendships},
+    stored::{friend_status as status, friend_status_number as number},
 };
 
 const READ: &str = "read friendships";
 const WRITE: &str = "write a friendship";
-
-/// Numbers on disk; they never change.
-fn number(status: FriendStatus) -> i64 {
-    match status {
-        FriendStatus::Requested => 1,
-        FriendStatus::Incoming => 2,
-        FriendStatus::Accepted => 3,
-        FriendStatus::Blocked => 4,
-    }
-}
-
-fn status(number: i64) -> Option<FriendStatus> {
-    match number {
-        1 => Some(FriendStatus::Requested),
-        2 => Some(FriendStatus::Incoming),
-        3 => Some(FriendStatus::Accepted),
-        4 => Some(FriendStatus::Blocked),
-        _ => None,
-    }
-}
 
 /// How `one` stands to `other`.
 fn between(connection: &Connection, one: UserId, other: UserId) -> rusqlite::Result<Option<FriendStatus>> {

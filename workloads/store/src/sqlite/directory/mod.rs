@@ -2,7 +2,6 @@
 
 mod friendship;
 mod owed;
-mod prefix;
 mod projection;
 mod reply;
 mod room;

@@ -3,11 +3,11 @@
 use klatch_domain::{RoomId, RoomName};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    super::sql::{number, role_number, room_kind_number, signed, visibility_number},
+use super::super::sql::{number, role_number, room_kind_number, signed, visibility_number};
+use crate::{
+    directory::{MemberProjection, RoomProjection},
     prefix::fold,
 };
-use crate::directory::{MemberProjection, RoomProjection};
 
 /// A room of the directory.
 struct Known {

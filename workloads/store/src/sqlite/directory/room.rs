@@ -1,7 +1,7 @@
 //! Rooms and members as lists and searches need them.
 
 use async_trait::async_trait;
-use klatch_domain::{Command, Notify, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
+use klatch_domain::{Command, Preferences, RoomId, RoomKind, RoomName, Seq, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -12,12 +12,13 @@ use super::{
     },
     SqliteDirectory,
     owed::{self, OwingError},
-    prefix::{end_of, fold},
     projection::{project_member, project_room},
 };
 use crate::{
     MemberToNotify, Notifiable, StoreError,
     directory::{MemberProjection, RoomOfUser, RoomProjection, RoomProjections},
+    prefix::{end_of, fold},
+    stored::{notify, notify_number},
 };
 
 const READ: &str = "read rooms";
@@ -96,23 +97,6 @@ fn member_to_notify(row: &Row<'_>) -> Result<MemberToNotify, StoreError> {
         do_not_disturb_until: sql::maybe_time(row, 2).step(READ)?,
         disabled: row.get(3).step(READ)?,
     })
-}
-
-/// Numbers on disk; they never change.
-fn notify_number(notify: Notify) -> i64 {
-    match notify {
-        Notify::All => 0,
-        Notify::Mentions => 1,
-        Notify::None => 2,
-    }
-}
-
-fn notify(number: i64) -> Notify {
-    match number {
-        1 => Notify::Mentions,
-        2 => Notify::None,
-        _ => Notify::All,
-    }
 }
 
 fn public_rooms(

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     StoreError,
-    directory::{Revoke, Session, SessionKind, Sessions},
+    directory::{Revoke, Session, Sessions},
+    stored::{session_kind, session_kind_number},
 };
 
 const READ: &str = "read sessions";
@@ -33,7 +34,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id: SessionId::from_bytes(row.get(0)?),
         user: user(row, 1)?,
-        kind: if row.get::<_, i64>(2)? == BOT_TOKEN { SessionKind::BotToken } else { SessionKind::Device },
+        kind: session_kind(row.get(2)?),
         name: row.get(3)?,
         secret_hash: row.get(4)?,
         secret_number: number(row, 5)?,
@@ -44,10 +45,6 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// Numbers on disk; they never change.
-const DEVICE: i64 = 1;
-const BOT_TOKEN: i64 = 2;
-
 fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -57,10 +54,7 @@ fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
         .execute(params![
             session.id.as_bytes(),
             session.user.as_bytes(),
-            match session.kind {
-                SessionKind::Device => DEVICE,
-                SessionKind::BotToken => BOT_TOKEN,
-            },
+            session_kind_number(session.kind),
             session.name,
             session.secret_hash,
             signed(session.secret_number),

@@ -10,11 +10,11 @@ use super::{
         sql::{maybe_time, signed, time},
     },
     SqliteDirectory,
-    prefix::{end_of, fold},
 };
 use crate::{
     StoreError,
     directory::{ProfileChange, User, UserError, UserStatus, Users},
+    prefix::{end_of, fold},
 };
 
 const READ: &str = "read a user";

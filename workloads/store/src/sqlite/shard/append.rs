@@ -144,7 +144,7 @@ fn insert(connection: &Connection, room_key: i64, entry: &Entry) -> rusqlite::Re
     let content_type =
         if entry.content_type == entry.kind.default_content_type() { None } else { Some(&*entry.content_type) };
     let attachments = entry.attachments.as_ref().and_then(|files| serde_json::to_string(files).ok());
-    let mentions = entry.mentions.as_ref().map(super::row::mentions_bytes);
+    let mentions = entry.mentions.as_ref().map(crate::stored::mentions_bytes);
     connection
         .prepare_cached(
             "INSERT INTO entries (room_key, seq, ordinal, message_id, sender_user, sender_session, at, kind, content, \

@@ -12,7 +12,7 @@ use super::super::{
     fault::{Step, damaged},
     sql::{self, maybe_seq, maybe_time, number, ordinal, signed, time, user},
 };
-use crate::StoreError;
+use crate::{StoreError, stored};
 
 const STEP: &str = "read an entry";
 
@@ -179,28 +179,8 @@ fn attachments(row: &Row<'_>) -> Result<Option<Vec<Content>>, StoreError> {
     text.map(|text| serde_json::from_str(&text).map_err(|error| damaged(STEP, &error.to_string()))).transpose()
 }
 
-/// One byte, 1 for the whole room, then 16 bytes a user.
-pub(super) fn mentions_bytes(mentions: &Mentions) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + 16 * mentions.users.len());
-    bytes.push(u8::from(mentions.room));
-    for user in &mentions.users {
-        bytes.extend_from_slice(user.as_bytes());
-    }
-    bytes
-}
-
-/// What [`mentions_bytes`] wrote.
+/// A column that [`stored::mentions_bytes`] wrote.
 pub(super) fn mentions(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Mentions>> {
     let bytes: Option<Vec<u8>> = row.get(column)?;
-    Ok(bytes.map(|bytes| Mentions {
-        room: bytes.first() == Some(&1),
-        users: bytes
-            .get(1..)
-            .unwrap_or_default()
-            .as_chunks::<16>()
-            .0
-            .iter()
-            .map(|user| UserId::from_bytes(*user))
-            .collect(),
-    }))
+    Ok(bytes.map(|bytes| stored::mentions(&bytes)))
 }

@@ -1,13 +1,13 @@
 //! Searching by the beginning of a name.
 
 /// Names as they are compared: lower case.
-pub(super) fn fold(name: &str) -> String {
+pub(crate) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
 /// The first text after all that begin with `prefix`, in the order of their UTF-8 bytes; None: there is none. A range
 /// instead of LIKE: it needs no escaping, and an index serves it.
-pub(super) fn end_of(prefix: &str) -> Option<String> {
+pub(crate) fn end_of(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
         // The surrogates are no characters: after U+D7FF comes U+E000.

@@ -1,0 +1,73 @@
+//! The stores on the real part: PostgreSQL.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use klatch_domain::ShardId;
+use klatch_settings::{
+    DatabaseSettings, ENV_DIRECTORY_PASSWORD, ENV_SHARD_PASSWORD, PoolerMode, PostgresSettings, TlsMode, secret,
+};
+use klatch_store::postgres::{
+    self, Endpoint, Options, PoolSizes, Pooler, PostgresDirectory, PostgresStores, Secret, Tls,
+};
+
+use crate::workload::Stores;
+
+/// The open databases of a cluster.
+pub(super) struct Opened(PostgresStores);
+
+impl Opened {
+    /// For a workload.
+    pub(super) fn stores(&self) -> Stores {
+        Stores { directory: Arc::<PostgresDirectory>::clone(&self.0.directory), shards: self.0.shards.clone() }
+    }
+
+    /// Ends all connections, once what is on its way is done.
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// Opens a cluster's databases, and makes them first where the settings say so.
+pub(super) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> {
+    let options = options(settings)?;
+    if settings.migrate {
+        postgres::migrate(&options, settings.slots).await.context("cannot migrate the databases")?;
+    }
+    Ok(Opened(postgres::open(options).await.context("cannot open the databases")?))
+}
+
+fn options(settings: &DatabaseSettings) -> anyhow::Result<Options> {
+    let directory = |one| endpoint(one, ENV_DIRECTORY_PASSWORD);
+    let shards = settings.shards.iter().map(|shard| {
+        endpoint(&shard.primary, ENV_SHARD_PASSWORD).map(|endpoint| (ShardId(shard.id), endpoint))
+    });
+    Ok(Options {
+        directory: directory(&settings.directory.primary)?,
+        replicas: settings.directory.replicas.iter().map(directory).collect::<anyhow::Result<_>>()?,
+        shards: shards.collect::<anyhow::Result<_>>()?,
+        pools: PoolSizes {
+            directory: settings.pools.directory,
+            replica: settings.pools.replica,
+            shard_writers: settings.pools.shard_writers,
+            shard_readers: settings.pools.shard_readers,
+        },
+    })
+}
+
+fn endpoint(settings: &PostgresSettings, variable: &'static str) -> anyhow::Result<Endpoint> {
+    let password = secret(settings.password_file.as_deref(), variable)?;
+    Ok(Endpoint {
+        password: password.map(|password| Secret::new(password.reveal())),
+        tls: match settings.tls.mode {
+            TlsMode::Off => Tls::Disabled,
+            TlsMode::Verify => Tls::Full { ca_file: settings.tls.ca_file.clone() },
+        },
+        pooler: match settings.pooler {
+            PoolerMode::None => Pooler::None,
+            PoolerMode::Prepared => Pooler::Prepared,
+            PoolerMode::Unprepared => Pooler::Unprepared,
+        },
+        ..Endpoint::new(&settings.host, settings.port, &settings.database, &settings.user)
+    })
+}
