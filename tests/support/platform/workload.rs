@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use crate::{
     klatch_process::binary,
-    person::{PATIENCE, http_client},
+    person::http_client,
     services::{process::Process, tree},
 };
 
+/// A start that takes longer never ends: generous, as it only bounds a failure on a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(180);
 /// What a look at the admin port may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
 /// Between two looks.
@@ -106,7 +108,7 @@ impl Workload {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, ready).await.is_err() {
+        if tokio::time::timeout(START_WITHIN, ready).await.is_err() {
             panic!("{} is not ready; its log:\n{}", self.name, self.log());
         }
     }
