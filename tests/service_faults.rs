@@ -16,6 +16,7 @@ mod stage;
 use std::{collections::BTreeMap, time::Instant};
 
 use inflict::Account;
+use plan::{Episode, Fault, Victim};
 use rand::{SeedableRng, rngs::StdRng};
 use stage::Stage;
 
@@ -28,6 +29,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_dies_nothing_acknowledged_is_lost() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let seed = number("KLATCH_FAULTS_SEED").unwrap_or_else(rand::random::<u64>);
     let count = number("KLATCH_FAULTS_EPISODES").map_or(EPISODES, |count| usize::try_from(count).unwrap());
     eprintln!("KLATCH_FAULTS_SEED={seed} KLATCH_FAULTS_EPISODES={count}");
@@ -59,6 +61,23 @@ async fn whatever_dies_nothing_acknowledged_is_lost() {
         stage.cast.desk.refusals(),
         stage.platform.most_memory()
     );
+}
+
+/// Two at once would take each other's breath.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_balancers_deaths_and_reloads_lose_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let mut random = StdRng::seed_from_u64(number("KLATCH_FAULTS_SEED").unwrap_or_default());
+    let (mut stage, balancers) = Stage::set_behind_balancers().await;
+    for fault in [Fault::Kill(Victim::Gateway), Fault::Kill(Victim::Api), Fault::Freeze(Victim::Gateway)] {
+        inflict::play(&mut stage, Episode::draw(&mut random, fault)).await;
+        for balancer in &balancers {
+            balancer.reload().await;
+        }
+    }
+    stage.cast.read_all_again().await;
 }
 
 /// Episodes by kind.

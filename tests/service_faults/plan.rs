@@ -10,7 +10,7 @@ const FREEZE_SECONDS: std::ops::RangeInclusive<u64> = 5..=20;
 /// How long a network stays cut.
 const CUT_SECONDS: std::ops::RangeInclusive<u64> = 4..=12;
 /// How long a killed part stays away.
-const AWAY_MS: std::ops::RangeInclusive<u64> = 0..=3_000;
+const AWAY_MS: std::ops::RangeInclusive<u64> = 200..=3_000;
 /// How long a shard is down while the other one goes on.
 const OUTAGE: Duration = Duration::from_secs(60);
 

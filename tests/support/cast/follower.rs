@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use klatch_client_sdk::Client;
+use klatch_client_sdk::{Client, Credentials, Options, Roots};
 use klatch_domain::{RoomId, Seq};
 
 use super::{CONVERGE_WITHIN, LOOK};
-use crate::{person::PASSWORD, writers::oracle::Oracle};
+use crate::{person::PASSWORD, scripted_server::AUTHORITY, writers::oracle::Oracle};
 
 /// An SDK client on a device of its own, and what of each room was compared.
 pub(super) struct Follower {
@@ -16,7 +16,14 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) async fn sign_in(url: &str, name: &str) -> Self {
-        let client = Client::sign_in(url, name, PASSWORD, "follower").await.expect("a follower");
+        let credentials = Credentials::Password {
+            username: name.to_owned(),
+            password: PASSWORD.to_owned(),
+            device_name: "follower".to_owned(),
+        };
+        let roots = Roots::from_pem(AUTHORITY).expect("PEM");
+        let options = Options { roots, ..Options::default() };
+        let client = Client::connect(url, credentials, options).await.expect("a follower");
         client.ready().await.expect("a follower is ready");
         Self { client, compared: BTreeMap::new() }
     }

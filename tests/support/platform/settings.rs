@@ -66,6 +66,7 @@ impl Plan<'_> {
             slots: SLOTS,
             // The first api makes what all stand on, as a Job does in Kubernetes.
             migrate: from == Part::Api(0),
+            ..DatabaseSettings::default()
         }
     }
 
