@@ -8,10 +8,11 @@ LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 WEB := workloads/web
 
-.PHONY: help up web test check format fuzz bench clean tools
+.PHONY: help up up-real web test check format fuzz bench clean tools
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
+	@echo 'make up-real the same on PostgreSQL, RabbitMQ, Redis and HAProxy, workloads as processes of their own, data in $(DATA)-real/'
 	@echo 'make web     build the web client alone, into $(WEB)/dist'
 	@echo 'make test    build and run every test'
 	@echo 'make check   format and lints'
@@ -33,6 +34,16 @@ up: tools
 	@$(MAKE) --no-print-directory web
 	@echo '[3/3] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
 	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN) --web $(WEB)/dist
+
+# What it needs beside: apt-get names it when it is missing.
+up-real: tools
+	@for tool in postgresql rabbitmq-server redis-server haproxy; do \
+	  dpkg -s $$tool >/dev/null 2>&1 || missing="$$missing $$tool"; \
+	done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; fi
+	@cargo build --profile up -p klatch
+	@$(MAKE) --no-print-directory web
+	@exec tests/up-real $(CARGO_TARGET_DIR)/up/klatch $(DATA)-real $(lastword $(subst :, ,$(LISTEN))) $(WEB)/dist
 
 # Built again only when something of it has changed.
 web: $(WEB)/dist/index.html

@@ -30,6 +30,7 @@ mod flow_kill_people;
 mod flow_message_service;
 mod flow_notifications;
 mod flow_people;
+mod flow_processes;
 mod flow_protocol;
 mod flow_queries_http;
 mod flow_simulation;

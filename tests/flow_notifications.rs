@@ -15,7 +15,10 @@ use klatch_store::{
     directory::{MemberProjection, RoomProjection, User},
     sqlite::{self, SqliteStores},
 };
-use klatch_tests::{klatch_process::Start, person::{PATIENCE, Person}};
+use klatch_tests::{
+    klatch_process::Start,
+    person::{PATIENCE, Person},
+};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use reqwest::Method;
@@ -149,7 +152,7 @@ impl World {
         let family = self.registry.gather();
         let family = family.iter().find(|one| one.name() == "klatch_notifications_decisions_total").unwrap();
         let one = |metric: &prometheus::proto::Metric| {
-            (metric.get_label()[0].value().to_owned(), metric.get_counter().value() as u64)
+            (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value() as u64)
         };
         family.get_metric().iter().map(one).filter(|(_, count)| *count > 0).collect()
     }
@@ -244,9 +247,7 @@ async fn a_message_to_a_muted_room_notifies_nobody_and_one_to_another_does() {
     let counted = async {
         loop {
             let text = reqwest::get(format!("{}/metrics", up.url)).await.unwrap().text().await.unwrap();
-            let line = |(name, count)| {
-                format!("klatch_notifications_decisions_total{{decision=\"{name}\"}} {count}\n")
-            };
+            let line = |(name, count)| format!("klatch_notifications_decisions_total{{decision=\"{name}\"}} {count}\n");
             if wanted.into_iter().map(line).all(|line| text.contains(&line)) {
                 return;
             }

@@ -39,7 +39,8 @@ fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     found[0]
 }
 
-#[tokio::test]
+// Two threads: the collector answers while a stop is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn one_message_is_one_trace_from_its_frame_to_the_receiving_socket() {
     let collector = Collector::start().await;
     // Nothing but what comes sampled.
@@ -66,7 +67,8 @@ async fn one_message_is_one_trace_from_its_frame_to_the_receiving_socket() {
     assert_eq!(collector.all().len(), 4, "{:?}", collector.all());
 }
 
-#[tokio::test]
+// Two threads: the collector answers while a stop is waited for.
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_parent_the_ratio_decides() {
     let collector = Collector::start().await;
     let mut up = traced_up(&collector, 1.0);

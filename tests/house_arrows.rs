@@ -27,6 +27,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["klatch-domain", "klatch-store", "klatch-bus", "klatch-settings", "klatch-service-kit"],
     ),
     (
+        "klatch-notification-service",
+        &["klatch-domain", "klatch-store", "klatch-bus", "klatch-identity", "klatch-settings", "klatch-service-kit"],
+    ),
+    (
         "klatch-api",
         &[
             "klatch-domain",
@@ -51,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "klatch-service-kit",
             "klatch-gateway",
             "klatch-message-service",
+            "klatch-notification-service",
             "klatch-api",
             "klatch-client-sdk",
         ],
@@ -60,7 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Crates that open databases, and who may reach them.
 const DATABASE_CRATES: &[&str] = &["rusqlite", "libsqlite3-sys", "sqlx"];
 const MAY_REACH_A_DATABASE: &[&str] =
-    &["klatch-store", "klatch-message-service", "klatch-api", "klatch", "klatch-tests"];
+    &["klatch-store", "klatch-message-service", "klatch-notification-service", "klatch-api", "klatch", "klatch-tests"];
 
 /// What a pure crate never reaches: a runtime, a socket, a database.
 const PURE: &[&str] = &["klatch-domain", "klatch-protocol"];

@@ -7,5 +7,6 @@
 mod service_bus_redis;
 mod service_convergence;
 mod service_load_balancer;
+mod service_processes;
 mod service_store;
 mod service_versions;

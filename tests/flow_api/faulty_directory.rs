@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use klatch_domain::{Command, Preferences, RoomId, SessionId, SlotMap, Timestamp, UserId, Username};
 use klatch_store::{
-    StoreError,
+    MemberToNotify, Notifiable, StoreError,
     directory::{
         Befriending, Directory, FriendChange, Friendship, Friendships, MemberProjection, ProfileChange, Replies,
         Revoke, RoomOfUser, RoomProjection, RoomProjections, Session, Sessions, SlotMaps, User, UserError, Users,
@@ -116,6 +116,12 @@ delegate!(RoomProjections {
     fn set_preferences(
         user: UserId, room: RoomId, preferences: Preferences, owes: &[Command]
     ) -> Result<bool, StoreError>;
+});
+
+delegate!(Notifiable {
+    fn members_to_notify(
+        room: RoomId, after: Option<UserId>, limit: usize
+    ) -> Result<Vec<MemberToNotify>, StoreError>;
 });
 
 delegate!(Replies {

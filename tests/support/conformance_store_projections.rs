@@ -17,7 +17,7 @@ macro_rules! projections_conform {
         $crate::each_behaviour! { $open, conformance_store_projections,
             rooms_and_members_are_projected, older_news_changes_nothing, members_are_counted,
             members_may_come_before_their_room, a_deleted_room_loses_its_members, rooms_of_a_user_have_pages,
-            members_have_pages, public_rooms_are_searched_by_prefix, preferences_are_the_member_s,
+            members_have_pages, members_to_notify_have_pages, public_rooms_are_searched_by_prefix, preferences_are_the_member_s,
             acquainted_are_friends_and_fellow_members, projections_at_once
         }
     };
@@ -246,4 +246,50 @@ pub async fn projections_at_once(directory: Arc<dyn Directory>) {
         call.await.unwrap().unwrap();
     }
     assert_eq!(count(&directory, 1, 1).await, Some(100));
+}
+
+/// Who notifies finds every member with what they want, in order of their ids, and nobody who has left.
+pub async fn members_to_notify_have_pages(directory: Arc<dyn Directory>) {
+    let until = at(9_000_000);
+    for number in 1..=5 {
+        let new = crate::conformance_store_directory::person(&format!("user{number}"), number);
+        directory.create_user(&new, "hash").await.unwrap();
+    }
+    let members: Vec<_> = (1..=5).map(|number| joined(1, number, 2)).collect();
+    directory.project(&[room(1, 1)], &members).await.unwrap();
+    let id = room(1, 1).id;
+    let wants = |notify| Preferences { notify, ..Preferences::default() };
+    assert!(directory.set_preferences(user(2), id, wants(Notify::Mentions), &[]).await.unwrap());
+    assert!(directory.set_preferences(user(5), id, wants(Notify::None), &[]).await.unwrap());
+    let quiet =
+        klatch_store::directory::ProfileChange { do_not_disturb_until: Some(Some(until)), ..Default::default() };
+    directory.change_profile(user(3), &quiet).await.unwrap();
+    directory.set_disabled(user(5), true).await.unwrap();
+    directory.project(&[], &[member(1, 4, None, 3)]).await.unwrap();
+
+    let all = directory.members_to_notify(id, None, 10).await.unwrap();
+    let expected = [
+        (1, Notify::All, None, false),
+        (2, Notify::Mentions, None, false),
+        (3, Notify::All, Some(until), false),
+        (5, Notify::None, None, true),
+    ]
+    .map(|(number, notify, do_not_disturb_until, disabled)| klatch_store::MemberToNotify {
+        user: user(number),
+        notify,
+        do_not_disturb_until,
+        disabled,
+    });
+    assert_eq!(all, expected);
+    let mut paged = Vec::new();
+    loop {
+        let after = paged.last().map(|member: &klatch_store::MemberToNotify| member.user);
+        let page = directory.members_to_notify(id, after, 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, expected);
+    assert_eq!(directory.members_to_notify(RoomId::from_bytes([7; 16]), None, 10).await.unwrap(), []);
 }

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test cannot go on without
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
+use hyper::{server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
@@ -11,7 +13,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{Request, Response, Status};
+use tower::Service as _;
 
 use crate::person::PATIENCE;
 
@@ -54,16 +57,19 @@ impl Collector {
     /// # Panics
     /// When it cannot.
     pub async fn start() -> Self {
-        let probe = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address: SocketAddr = probe.local_addr().unwrap();
-        drop(probe);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let (spans, stop) = (Arc::new(Spans::default()), CancellationToken::new());
         let service = TraceServiceServer::new(Service(Arc::clone(&spans)));
         let told = stop.clone();
-        tokio::spawn(async move {
-            let server = Server::builder().add_service(service);
-            server.serve_with_shutdown(address, async move { told.cancelled().await }).await.unwrap();
-        });
+        tokio::spawn(told.run_until_cancelled_owned(async move {
+            // gRPC is HTTP/2 from the first byte.
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service.clone();
+                let answer = service_fn(move |request| service.clone().call(request));
+                tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer));
+            }
+        }));
         Self { url: format!("http://{address}"), spans, _stop: stop.drop_guard() }
     }
 
@@ -95,7 +101,6 @@ impl Collector {
     pub fn all(&self) -> Vec<Span> {
         self.spans.spans.lock().clone()
     }
-
 }
 
 struct Service(Arc<Spans>);

@@ -44,7 +44,9 @@ impl Proxy {
         let (state, watched) = watch::channel(State::Open);
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(accept(TcpListener::from_std(listener).expect("a listener"), upstream, watched));
+            runtime.block_on(async move {
+                accept(TcpListener::from_std(listener).expect("a listener"), upstream, watched).await;
+            });
         });
         Self { port, state }
     }
@@ -79,12 +81,13 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, upstream: u16, mut state: watch::Receiver<State>) {
+    let carried = state.clone();
     loop {
         tokio::select! {
             _ = state.wait_for(|state| *state == State::Ended) => return,
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    tokio::spawn(carry(client, upstream, state.clone()));
+                    tokio::spawn(carry(client, upstream, carried.clone()));
                 }
             }
         }

@@ -22,7 +22,7 @@ pub struct NotifyCommand {
     pub kind: Kind,
     /// Whom it calls.
     pub mentions: Option<Mentions>,
-    /// It raises no notification but for those it calls.
+    /// It notifies nobody.
     pub silent: bool,
     /// Whom it may reach: exactly these members, or those of the room.
     pub audience: Audience,

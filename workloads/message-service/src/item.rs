@@ -29,6 +29,7 @@ pub(crate) struct Item {
     /// It came back so often that it runs alone.
     pub(crate) alone: bool,
     /// Its span, from here to the outcome, when it is traced.
+    #[expect(dead_code, reason = "held: the span ends with the last copy of its command")]
     pub(crate) traced: Option<Arc<Traced>>,
 }
 

@@ -24,11 +24,11 @@ use klatch_store::{Directory, Shards};
 use prometheus::Registry;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::{consume::Consume, context::Context, metrics::Metrics};
 pub use crate::{
     decide::{Decision, Recipient},
     push::{Notification, Push},
 };
-use crate::{consume::Consume, context::Context, metrics::Metrics};
 
 /// What notification-service is made of.
 pub struct Parts {
@@ -81,8 +81,7 @@ impl NotificationService {
     pub fn start(parts: Parts) -> Result<Self, StartError> {
         let Parts { settings, bus, shards, directory, push, registry, clock } = parts;
         let metrics = Metrics::register(&registry)?;
-        let context =
-            Arc::new(Context { settings, presence: bus.presence, shards, directory, push, clock, metrics });
+        let context = Arc::new(Context { settings, presence: bus.presence, shards, directory, push, clock, metrics });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let consuming = Arc::new(AtomicBool::new(false));
         let (told, shown) = (stop.clone(), Arc::clone(&consuming));

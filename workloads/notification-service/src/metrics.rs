@@ -40,7 +40,10 @@ impl Metrics {
             decisions,
             pushed: counter("klatch_notifications_pushed_total", "Notifications handed to an adapter")?,
             repeats: counter("klatch_notifications_repeats_total", "Messages that came again after their decision")?,
-            retries: counter("klatch_notifications_retries_total", "Look-ups of members that failed and were repeated")?,
+            retries: counter(
+                "klatch_notifications_retries_total",
+                "Look-ups of members that failed and were repeated",
+            )?,
             held,
             age_seconds,
         })

@@ -116,13 +116,15 @@ where
     Registry::default().with(filter).with(lines)
 }
 
-fn readable_lines<W>(filter: EnvFilter, colour: bool, writer: W) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
+fn readable_lines<W>(
+    filter: EnvFilter,
+    colour: bool,
+    writer: W,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    Registry::default()
-        .with(filter)
-        .with(fmt::layer().log_internal_errors(false).with_ansi(colour).with_writer(writer))
+    Registry::default().with(filter).with(fmt::layer().log_internal_errors(false).with_ansi(colour).with_writer(writer))
 }
 
 #[cfg(test)]

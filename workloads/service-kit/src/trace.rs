@@ -96,14 +96,12 @@ where
     if endpoint.starts_with("https://") {
         let mut tls = ClientTlsConfig::new().with_native_roots();
         if let Some(path) = &options.ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|source| TraceError::Authorities { path: path.clone(), source })?;
+            let pem = std::fs::read(path).map_err(|source| TraceError::Authorities { path: path.clone(), source })?;
             tls = tls.ca_certificate(Certificate::from_pem(pem));
         }
         exporter = exporter.with_tls_config(tls);
     }
-    let exporter =
-        exporter.build().map_err(|source| TraceError::Exporter { endpoint: endpoint.clone(), source })?;
+    let exporter = exporter.build().map_err(|source| TraceError::Exporter { endpoint: endpoint.clone(), source })?;
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(WAITING_SPANS)
         .with_max_export_batch_size(EXPORT_SPANS)
@@ -121,7 +119,13 @@ where
         ON.store(true, Ordering::Relaxed);
     }
     let only_ours = Targets::new().with_target(TARGET, LevelFilter::INFO);
-    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_filter(only_ours)))
+    Ok(Some(
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(only_ours),
+    ))
 }
 
 /// What a log's filter must let through for spans to exist.

@@ -94,7 +94,8 @@ fn not_empty(field: &str, empty: bool) -> Checked {
 }
 
 fn is_url(field: String, url: &str) -> Checked {
-    let shaped = ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    let shaped =
+        ["http://", "https://"].iter().any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if shaped { Ok(()) } else { wrong(field, format!("begins with http:// or https://, and {url:?} does not")) }
 }
 
@@ -238,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_field_nobody_knows_is_refused_by_name() {
-        for text in ["databse: {}", "database: {shard: []}", "broker: {brokers: [{password: x}]}", "cache: {password: x}"] {
+        for text in
+            ["databse: {}", "database: {shard: []}", "broker: {brokers: [{password: x}]}", "cache: {password: x}"]
+        {
             let refused = read_text::<ApiProcess>(text).unwrap_err();
             let field = text.rsplit(['{', ' ']).find_map(|part| part.strip_suffix(':')).unwrap_or("databse");
             assert!(refused.contains(field), "{text}: {refused}");

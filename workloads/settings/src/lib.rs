@@ -16,8 +16,8 @@ pub use check::{Check, WrongSetting};
 pub use limits::Limits;
 pub use part::{
     BrokerEndpoint, BrokerSettings, CacheEndpoint, CacheMode, CacheSettings, DatabaseSettings, DirectorySettings,
-    InternalSettings, KeysSettings, PoolSettings, PoolerMode, PostgresSettings, QueriesSettings, ShardSettings, TlsMode, TlsSettings,
-    TopologySettings, TraceSettings,
+    InternalSettings, KeysSettings, PoolSettings, PoolerMode, PostgresSettings, QueriesSettings, ShardSettings,
+    TlsMode, TlsSettings, TopologySettings, TraceSettings,
 };
 pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, NotificationServiceProcess};
 pub use read::{SettingsError, read_file, read_text};

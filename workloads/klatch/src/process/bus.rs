@@ -41,9 +41,10 @@ pub(super) async fn connect(
 pub(super) fn queries(settings: &QueriesSettings) -> anyhow::Result<Arc<dyn Queries>> {
     let secret = needed(settings.token_file.as_deref(), ENV_SERVICE_TOKEN, "the service token")?;
     let token = ServiceToken::parse(secret.reveal()).context("the service token cannot be used")?;
-    let addresses = settings.addresses.iter().map(|address| {
-        address.parse().with_context(|| format!("{address} in queries.addresses is no address"))
-    });
+    let addresses = settings
+        .addresses
+        .iter()
+        .map(|address| address.parse().with_context(|| format!("{address} in queries.addresses is no address")));
     let mut options = http::Options::new(Replicas::Addresses(addresses.collect::<anyhow::Result<_>>()?), token);
     options.ca = read_authorities(settings.ca_file.as_deref())?;
     Ok(http::queries(options)?)

@@ -38,9 +38,11 @@ const STOP_BESIDE_DRAIN: Duration = Duration::from_secs(15);
 
 /// `klatch gateway|message-service|notification-service|api`
 #[derive(Debug, clap::Args)]
-#[command(after_help = "docs/settings/ has an example for each workload, with every field. KLATCH_LISTEN and KLATCH_ADMIN_LISTEN win \
+#[command(
+    after_help = "docs/settings/ has an example for each workload, with every field. KLATCH_LISTEN and KLATCH_ADMIN_LISTEN win \
 over the file. Secrets are read from files the settings name, or from KLATCH_DIRECTORY_PASSWORD, KLATCH_SHARD_PASSWORD, \
-KLATCH_BROKER_PASSWORD, KLATCH_CACHE_PASSWORD and KLATCH_SERVICE_TOKEN.")]
+KLATCH_BROKER_PASSWORD, KLATCH_CACHE_PASSWORD and KLATCH_SERVICE_TOKEN."
+)]
 pub(crate) struct Arguments {
     /// Settings file (YAML).
     #[arg(long, value_name = "FILE", env = ENV_SETTINGS)]

@@ -39,9 +39,10 @@ pub(super) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> 
 
 fn options(settings: &DatabaseSettings) -> anyhow::Result<Options> {
     let directory = |one| endpoint(one, ENV_DIRECTORY_PASSWORD);
-    let shards = settings.shards.iter().map(|shard| {
-        endpoint(&shard.primary, ENV_SHARD_PASSWORD).map(|endpoint| (ShardId(shard.id), endpoint))
-    });
+    let shards = settings
+        .shards
+        .iter()
+        .map(|shard| endpoint(&shard.primary, ENV_SHARD_PASSWORD).map(|endpoint| (ShardId(shard.id), endpoint)));
     Ok(Options {
         directory: directory(&settings.directory.primary)?,
         replicas: settings.directory.replicas.iter().map(directory).collect::<anyhow::Result<_>>()?,

@@ -27,10 +27,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// `klatch up`
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "It runs all workloads in this one process. 'klatch gateway', 'api', 'message-service' and \
-'notification-service' run one each, on PostgreSQL, RabbitMQ and Redis."
-)]
+#[command(after_help = "It runs all workloads in this one process. 'klatch gateway', 'api', 'message-service' and \
+'notification-service' run one each, on PostgreSQL, RabbitMQ and Redis.")]
 pub(crate) struct Arguments {
     /// Where the data is kept; made when it is not there.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]

@@ -46,8 +46,7 @@ impl System {
         let base = Base::new(shutdown)?;
         let options = in_process::Options { ingest_queues: settings.bus.ingest_queues, ..Default::default() };
         let bus = in_process::bus(options, &base.registry).context("cannot start the bus")?;
-        let stores =
-            workload::Stores { directory: Arc::clone(&opened.directory), shards: opened.shards.clone() };
+        let stores = workload::Stores { directory: Arc::clone(&opened.directory), shards: opened.shards.clone() };
 
         let notification_service =
             workload::notification_service::start(&base, settings.notification_service.clone(), &bus, &stores)?;

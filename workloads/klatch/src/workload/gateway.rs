@@ -18,14 +18,8 @@ pub(crate) async fn start(
     queries: Arc<dyn Queries>,
     keys: Arc<dyn Verify>,
 ) -> anyhow::Result<Arc<Gateway>> {
-    let parts = Parts {
-        settings,
-        bus: bus.clone(),
-        queries,
-        keys,
-        registry: base.registry.clone(),
-        clock: base.clock.clone(),
-    };
+    let parts =
+        Parts { settings, bus: bus.clone(), queries, keys, registry: base.registry.clone(), clock: base.clock.clone() };
     let gateway = Arc::new(Gateway::start(parts).await.context("cannot start the gateway")?);
     let shown = Arc::clone(&gateway);
     base.health.check("gateway", move || shown.ready());
