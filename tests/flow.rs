@@ -5,6 +5,7 @@
 
 mod flow_api;
 mod flow_bus;
+mod flow_bus_payload;
 mod flow_client;
 mod flow_client_fixtures;
 mod flow_command_line;

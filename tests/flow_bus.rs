@@ -22,6 +22,7 @@ fn small() -> Options {
         event_queue_events: AT_MOST,
         signal_queue_signals: AT_MOST,
         watermark_queue_moves: AT_MOST,
+        notify_queue_commands: AT_MOST,
         ..Options::default()
     }
 }
@@ -34,7 +35,8 @@ async fn open() -> Subject {
         *now.lock() += time;
         std::future::ready(()).boxed()
     };
-    Subject { bus: bus(options).0, pass: Box::new(pass) }
+    let arrived = |_| std::future::ready(()).boxed();
+    Subject { bus: bus(options).0, pass: Box::new(pass), arrived: Box::new(arrived) }
 }
 
 fn bus(options: Options) -> (Bus, Registry) {

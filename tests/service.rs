@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
+mod service_bus_broker;
+mod service_bus_rabbitmq;
 mod service_bus_redis;
 mod service_convergence;
+mod service_handover;
 mod service_load_balancer;
 mod service_processes;
 mod service_store;

@@ -64,35 +64,35 @@ pub fn any_content() -> BoxedStrategy<Content> {
 
 macro_rules! ids {
     ($($function:ident -> $id:ident),*) => {
-        $(fn $function() -> impl Strategy<Value = $id> { any::<[u8; 16]>().prop_map($id::from_bytes) })*
+        $(pub(crate) fn $function() -> impl Strategy<Value = $id> { any::<[u8; 16]>().prop_map($id::from_bytes) })*
     };
 }
 
 ids!(user -> UserId, room -> RoomId, session -> SessionId, message_id -> MessageId, connection -> ConnectionId);
 
-fn number() -> impl Strategy<Value = u64> {
+pub(crate) fn number() -> impl Strategy<Value = u64> {
     prop_oneof![0..INEXACT, Just(0), Just(INEXACT - 1)]
 }
 
-fn seq() -> impl Strategy<Value = Seq> {
+pub(crate) fn seq() -> impl Strategy<Value = Seq> {
     number().prop_map(Seq)
 }
 
 prop_compose! {
-    fn position()(generation in number(), seq in seq()) -> Position {
+    pub(crate) fn position()(generation in number(), seq in seq()) -> Position {
         Position { generation: Generation(generation), seq }
     }
 }
 
-fn time() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn time() -> impl Strategy<Value = Timestamp> {
     READABLE_MS.prop_map(Timestamp::from_millis)
 }
 
-fn boxed_text() -> impl Strategy<Value = Box<str>> {
+pub(crate) fn boxed_text() -> impl Strategy<Value = Box<str>> {
     any_text().prop_map(String::into_boxed_str)
 }
 
-fn kind() -> BoxedStrategy<Kind> {
+pub(crate) fn kind() -> BoxedStrategy<Kind> {
     let known = ["text", "file", "edit", "delete", "reaction", "member_joined", "room_changed", "mls", "to_device"];
     prop_oneof![
         select(known.to_vec()).prop_map(Kind::from_name),
@@ -105,18 +105,18 @@ fn kind() -> BoxedStrategy<Kind> {
     .boxed()
 }
 
-fn code() -> impl Strategy<Value = Code> {
+pub(crate) fn code() -> impl Strategy<Value = Code> {
     select(Code::ALL)
 }
 
 prop_compose! {
-    fn mentions()(users in vec(user(), 0..3), room in any::<bool>()) -> Mentions {
+    pub(crate) fn mentions()(users in vec(user(), 0..3), room in any::<bool>()) -> Mentions {
         Mentions { users, room }
     }
 }
 
 prop_compose! {
-    fn send()(
+    pub(crate) fn send()(
         (message_id, room, kind, content) in (message_id(), room(), kind(), any_content()),
         (content_type, traceparent) in (option::of(boxed_text()), option::of(boxed_text())),
         (reply_to, thread, target) in (option::of(seq()), option::of(seq()), option::of(seq())),

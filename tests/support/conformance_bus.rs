@@ -5,6 +5,7 @@
 
 pub mod commands;
 pub mod events;
+pub mod notifications;
 pub mod presence;
 pub mod rate_limits;
 pub mod signals;
@@ -34,6 +35,8 @@ pub struct Subject {
     pub bus: Bus,
     /// Lets time pass for leases.
     pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Waits until so many events in all, over all subscribers, have come to their queues and were kept or dropped there.
+    pub arrived: Box<dyn Fn(u64) -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
 /// Makes one test of every rule, or of those of some nouns (`bus_conformance!(open; presence, signals)`); `$open`, an async
@@ -41,7 +44,7 @@ pub struct Subject {
 #[macro_export]
 macro_rules! bus_conformance {
     ($open:ident) => {
-        $crate::bus_conformance! { $open; commands, events, signals, watermarks, presence, rate_limits }
+        $crate::bus_conformance! { $open; commands, events, signals, watermarks, notifications, presence, rate_limits }
     };
     ($open:ident; $($noun:ident),+) => {
         $( $crate::bus_conformance! { @$noun $open } )+
@@ -129,6 +132,21 @@ macro_rules! bus_conformance {
             what_is_given_back_does_not_count,
             everything_limited_is_counted_apart,
             nothing_asked_is_nothing_answered,
+        }
+    };
+    (@notifications $open:ident) => {
+        $crate::bus_conformance! { $open, notifications:
+            a_delivery_carries_what_one_publish_carried,
+            an_empty_batch_delivers_nothing,
+            a_delivery_goes_to_one_of_the_consumers,
+            what_is_acknowledged_never_comes_again,
+            what_a_dropped_consumer_held_comes_to_another,
+            a_consumer_holds_at_most_its_prefetch,
+            a_full_queue_skips_and_goes_on,
+            a_waiting_consumer_hears_of_a_publish,
+            a_cancelled_receive_loses_nothing,
+            consumers_get_what_waits_and_then_the_end,
+            whoever_waits_hears_of_the_end,
         }
     };
     ($open:ident, $noun:ident: $($rule:ident,)*) => {

@@ -1,8 +1,9 @@
-//! What must hold for any bytes a stranger sends: one function a decoder. The fuzz targets call these with inputs a fuzzer
+//! What must hold for any bytes a stranger, or a broker, sends: one function a decoder. The fuzz targets call these with inputs a fuzzer
 //! finds, `flow_fuzz_corpus` with those it found before.
 //!
-//! Stands alone (domain and protocol only): the fuzz crate takes this file in by its path.
+//! Stands alone (domain, protocol and bus only): the fuzz crate takes this file in by its path.
 
+use klatch_bus::payload;
 use klatch_domain::{
     Content, DisplayName, Draft, Email, Fingerprint, RoomName, Timestamp, Username, check_draft,
     limits::{CONTENT_BYTES, CONTENT_DEPTH},
@@ -22,6 +23,10 @@ pub const TARGETS: &[Target] = &[
     ("names", names),
     ("send_body", send_body),
     ("sync_request", sync_request),
+    ("bus_commands", bus_commands),
+    ("bus_events", bus_events),
+    ("bus_watermarks", bus_watermarks),
+    ("bus_notify", bus_notify),
 ];
 
 /// A WebSocket message as a gateway reads it: lines, each a frame. What is read once reads the same when written again.
@@ -152,4 +157,37 @@ fn reads_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(byt
     let written = serde_json::to_vec(&body).unwrap_or_default();
     assert_eq!(serde_json::from_slice::<T>(&written).ok().as_ref(), Some(&body));
     Some(body)
+}
+
+/// A batch of commands: what is read reads the same when written again, what cannot be read is kept as it came.
+pub fn bus_commands(bytes: &[u8]) {
+    let Ok(batch) = payload::commands::decode(bytes) else { return };
+    let again = payload::commands::decode(&payload::commands::encode(&batch.commands));
+    assert!(again.is_ok_and(|again| again.commands == batch.commands && again.unreadable.is_empty()));
+    let kept = payload::commands::decode(&payload::commands::encode_unreadable(&batch.unreadable));
+    let raw = |all: &[payload::commands::Unreadable]| -> Vec<String> {
+        all.iter().map(|one| one.raw.get().to_owned()).collect()
+    };
+    assert!(kept.is_ok_and(|kept| raw(&kept.unreadable) == raw(&batch.unreadable) && kept.commands.is_empty()));
+}
+
+/// A message of events.
+pub fn bus_events(bytes: &[u8]) {
+    let Ok(message) = payload::events::decode(bytes) else { return };
+    let again = payload::events::decode(&payload::events::encode(&message.stream, message.number, &message.events));
+    let expected = payload::events::Message { skipped: 0, ..message };
+    assert_eq!(again.ok(), Some(expected));
+}
+
+/// A batch of watermark moves.
+pub fn bus_watermarks(bytes: &[u8]) {
+    let Ok(moves) = payload::watermarks::decode(bytes) else { return };
+    assert_eq!(payload::watermarks::decode(&payload::watermarks::encode(&moves)).ok(), Some(moves));
+}
+
+/// A batch of notify commands.
+pub fn bus_notify(bytes: &[u8]) {
+    let Ok(batch) = payload::notifications::decode(bytes) else { return };
+    let again = payload::notifications::decode(&payload::notifications::encode(&batch.commands));
+    assert_eq!(again.ok(), Some(payload::notifications::Batch { skipped: 0, ..batch }));
 }

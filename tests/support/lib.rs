@@ -5,6 +5,8 @@
 pub mod arbitrary;
 pub mod balancer;
 pub mod cast;
+pub mod arbitrary_bus;
+pub mod bus_payloads;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;

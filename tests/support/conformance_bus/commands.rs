@@ -71,7 +71,9 @@ pub async fn a_full_queue_takes_all_of_a_batch_or_nothing(subject: Subject) {
     for expected in &taken {
         assert_eq!(settle(&mut consumer).await, *expected);
     }
-    publish(&*commands, refused..refused + 3).await;
+    // That it has room again may take a moment to reach its publishers.
+    let again = async { while commands.publish(0, batch(refused..refused + 3)).await.is_err() {} };
+    within("room in the queue", again).await;
     assert_eq!(settle(&mut consumer).await, [refused, refused + 1, refused + 2]);
 }
 
@@ -172,9 +174,11 @@ pub async fn what_a_dropped_consumer_held_comes_back_in_front_in_order(subject: 
     consumer.acknowledge(held[1]).await.expect("it is ours");
     drop(consumer);
     let mut next = consume(&*commands).await;
-    for (which, redeliveries) in [(1, 1), (3, 1), (4, 1), (5, 0), (6, 0)] {
+    // The fifth may have been on its way to the first consumer already.
+    for (which, redeliveries) in [(1, 1..=1), (3, 1..=1), (4, 1..=1), (5, 0..=1), (6, 0..=0)] {
         let delivery = receive(&mut next).await;
-        assert_eq!((numbers(&delivery.commands), delivery.redeliveries), (vec![which], redeliveries));
+        assert_eq!(numbers(&delivery.commands), [which]);
+        assert!(redeliveries.contains(&delivery.redeliveries), "{which}: {}", delivery.redeliveries);
         next.acknowledge(delivery.tag).await.expect("it is ours");
     }
 }

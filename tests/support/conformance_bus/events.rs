@@ -125,6 +125,7 @@ pub async fn a_loss_is_one_gap_in_its_place(subject: Subject) {
     for which in 0..4 * AT_MOST as u64 {
         send(&mut publisher, Target::One(gateway(1)), [which]).await;
     }
+    (subject.arrived)(4 * AT_MOST as u64).await;
     let seen = until_gap(&mut receiver).await;
     let kept = (seen.len() - 1) as u64;
     assert!(kept > 0 && kept <= AT_MOST as u64);
@@ -144,6 +145,7 @@ pub async fn every_run_of_losses_is_a_gap(subject: Subject) {
         send(&mut publisher, Target::One(gateway(1)), next..next + count).await;
         next += count;
     }
+    (subject.arrived)(next).await;
     let mut seen = until_gap(&mut receiver).await;
     let after_first_gap = until_gap(&mut receiver).await;
     assert!(after_first_gap.len() > 1, "two gaps in a row");

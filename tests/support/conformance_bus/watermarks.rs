@@ -88,9 +88,18 @@ pub async fn a_full_queue_drops_and_goes_on(subject: Subject) {
     }
     let first = within("moves", consumer.receive()).await.expect("the bus is open");
     assert!(!first.is_empty());
-    watermarks.publish(vec![moved(1_000_000, 1, Some(1), None)]).await;
-    let rest = until(&mut consumer, 1_000_000).await;
-    assert!(first.len() + rest.len() - 1 <= AT_MOST);
+    // What was taken makes room for the next, perhaps not at once.
+    let mut kept = first.len();
+    loop {
+        watermarks.publish(vec![moved(1_000_000, 1, Some(1), None)]).await;
+        let more = within("moves", consumer.receive()).await.expect("the bus is open");
+        if more.iter().any(|one| one.room == room(1_000_000)) {
+            kept += more.len() - 1;
+            break;
+        }
+        kept += more.len();
+    }
+    assert!(kept <= AT_MOST);
 }
 
 /// Waiting comes before publishing.

@@ -25,10 +25,18 @@ enum State {
     Ended,
 }
 
+/// What connections watch.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    state: State,
+    /// How often it was cut: a connection from before a cut ends, even if that was healed at once.
+    cuts: u64,
+}
+
 /// A proxy to one port. It runs on a thread of its own, and ends when it is dropped.
 pub struct Proxy {
     port: u16,
-    state: watch::Sender<State>,
+    now: watch::Sender<Now>,
 }
 
 impl Proxy {
@@ -41,14 +49,14 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         listener.set_nonblocking(true).expect("a listener that tokio takes");
-        let (state, watched) = watch::channel(State::Open);
+        let (now, watched) = watch::channel(Now { state: State::Open, cuts: 0 });
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 accept(TcpListener::from_std(listener).expect("a listener"), upstream, watched).await;
             });
         });
-        Self { port, state }
+        Self { port, now }
     }
 
     /// Where clients connect.
@@ -59,43 +67,73 @@ impl Proxy {
 
     /// Ends every connection, and each that comes, until it is healed.
     pub fn cut(&self) {
-        self.state.send_replace(State::Cut);
+        self.now.send_modify(|now| *now = Now { state: State::Cut, cuts: now.cuts + 1 });
     }
 
     /// Forwards nothing in either direction and ends nothing, as a network does that is gone. New connections are taken and
     /// hang.
     pub fn freeze(&self) {
-        self.state.send_replace(State::Frozen);
+        self.now.send_modify(|now| now.state = State::Frozen);
     }
 
     /// Forwards again, first what was held.
     pub fn heal(&self) {
-        self.state.send_replace(State::Open);
+        self.now.send_modify(|now| now.state = State::Open);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.state.send_replace(State::Ended);
+        self.now.send_modify(|now| now.state = State::Ended);
     }
 }
 
-async fn accept(listener: TcpListener, upstream: u16, mut state: watch::Receiver<State>) {
-    let carried = state.clone();
+async fn accept(listener: TcpListener, upstream: u16, mut now: watch::Receiver<Now>) {
+    let watched = now.clone();
     loop {
         tokio::select! {
-            _ = state.wait_for(|state| *state == State::Ended) => return,
+            _ = now.wait_for(|now| now.state == State::Ended) => return,
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    tokio::spawn(carry(client, upstream, carried.clone()));
+                    let cuts = watched.borrow().cuts;
+                    tokio::spawn(carry(client, upstream, Line { now: watched.clone(), cuts }));
                 }
             }
         }
     }
 }
 
-async fn carry(client: TcpStream, upstream: u16, mut state: watch::Receiver<State>) {
-    if !may_forward(&mut state).await {
+/// One connection's view.
+#[derive(Clone)]
+struct Line {
+    now: watch::Receiver<Now>,
+    /// As it began.
+    cuts: u64,
+}
+
+impl Line {
+    /// Waits until something may be forwarded; false when nothing ever may again.
+    async fn may_forward(&mut self) -> bool {
+        let cuts = self.cuts;
+        let settled = self.now.wait_for(|now| now.cuts != cuts || now.state != State::Frozen).await;
+        settled.is_ok_and(|now| now.cuts == cuts && now.state == State::Open)
+    }
+
+    /// Waits until nothing may be forwarded, for now or ever.
+    async fn stops(&mut self) {
+        let cuts = self.cuts;
+        let _ = self.now.wait_for(|now| now.cuts != cuts || now.state != State::Open).await;
+    }
+
+    /// Waits until nothing may be forwarded ever again.
+    async fn ends(&mut self) {
+        let cuts = self.cuts;
+        let _ = self.now.wait_for(|now| now.cuts != cuts || matches!(now.state, State::Cut | State::Ended)).await;
+    }
+}
+
+async fn carry(client: TcpStream, upstream: u16, mut line: Line) {
+    if !line.may_forward().await {
         return;
     }
     let Ok(server) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], upstream))).await else { return };
@@ -104,30 +142,25 @@ async fn carry(client: TcpStream, upstream: u16, mut state: watch::Receiver<Stat
     let (from_server, to_server) = server.into_split();
     // When one direction ends, so does the other: half-open connections are no part of what is tested.
     tokio::select! {
-        () = pump(from_client, to_server, state.clone()) => {}
-        () = pump(from_server, to_client, state) => {}
+        () = pump(from_client, to_server, line.clone()) => {}
+        () = pump(from_server, to_client, line) => {}
     }
 }
 
-/// Waits until something may be forwarded; false when nothing ever may again.
-async fn may_forward(state: &mut watch::Receiver<State>) -> bool {
-    state.wait_for(|state| *state != State::Frozen).await.is_ok_and(|state| *state == State::Open)
-}
-
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<State>) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: Line) {
     let mut buffer = vec![0; BUFFER_BYTES];
-    while may_forward(&mut state).await {
+    while line.may_forward().await {
         let read = tokio::select! {
             biased;
-            _ = state.wait_for(|state| *state != State::Open) => continue,
+            () = line.stops() => continue,
             read = from.read(&mut buffer) => read.unwrap_or(0),
         };
-        if read == 0 || !may_forward(&mut state).await {
+        if read == 0 || !line.may_forward().await {
             return;
         }
         tokio::select! {
             biased;
-            _ = state.wait_for(|state| matches!(state, State::Cut | State::Ended)) => return,
+            () = line.ends() => return,
             written = to.write_all(&buffer[..read]) => {
                 if written.is_err() {
                     return;

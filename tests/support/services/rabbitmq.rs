@@ -201,7 +201,9 @@ impl Rabbitmq {
 
     fn wait(&self) {
         let started = Instant::now();
-        while self.ask("GET", "/api/vhosts", "").is_none_or(|answer| !answer.contains("200 OK")) {
+        let answers = || self.ask("GET", "/api/vhosts", "").is_some_and(|answer| answer.contains("200 OK"));
+        // Its listener for AMQP comes last.
+        while !answers() || TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(started.elapsed() < PATIENCE, "RabbitMQ does not answer:\n{}", self.log());
             sleep(LOOK);
         }

@@ -119,11 +119,8 @@ impl Consumer {
             self.shared.wake.notify_one();
         }
         self.last_tag += 1;
-        let delivery = NotifyDelivery {
-            tag: self.last_tag,
-            commands: batch.commands.clone(),
-            redeliveries: batch.redeliveries,
-        };
+        let delivery =
+            NotifyDelivery { tag: self.last_tag, commands: batch.commands.clone(), redeliveries: batch.redeliveries };
         self.outstanding.push_back((self.last_tag, batch));
         Next::Delivery(delivery)
     }

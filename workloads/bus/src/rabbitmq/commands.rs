@@ -75,10 +75,7 @@ impl RabbitmqCommands {
                 }
             })
             .collect();
-        let dead = DeadLetters {
-            publisher: publisher(0, &names.dead_letters(), &names.dead_ingest()),
-            events,
-        };
+        let dead = DeadLetters { publisher: publisher(0, &names.dead_letters(), &names.dead_ingest()), events };
         let closing = CancellationToken::new();
         Self {
             queues,
@@ -88,6 +85,11 @@ impl RabbitmqCommands {
             _close: closing.clone().drop_guard(),
             closing,
         }
+    }
+
+    /// Cancelled when the last publisher of commands has gone.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     fn queue(&self, queue: u16) -> Result<&IngestQueue, PublishError> {
@@ -143,8 +145,7 @@ impl Commands for RabbitmqCommands {
             closing: self.closing.clone(),
         };
         let leave = CancellationToken::new();
-        let inbox =
-            intake.start(leave.clone()).await.map_err(|error| PublishError::Unknown(error.to_string()))?;
+        let inbox = intake.start(leave.clone()).await.map_err(|error| PublishError::Unknown(error.to_string()))?;
         Ok(Box::new(Consumer(Held::new(inbox, leave))))
     }
 }

@@ -110,12 +110,7 @@ impl<R: Reader> Intake<R> {
         Ok(Attached { channel, consumer })
     }
 
-    async fn run(
-        self,
-        mut attached: Option<Attached>,
-        sender: mpsc::Sender<Taken<R::Item>>,
-        leave: CancellationToken,
-    ) {
+    async fn run(self, mut attached: Option<Attached>, sender: mpsc::Sender<Taken<R::Item>>, leave: CancellationToken) {
         let mut backoff = Backoff::new();
         loop {
             let held = match attached.take() {

@@ -47,14 +47,9 @@ impl Metrics {
         for gauges in [&self.waiting, &self.age, &self.queued] {
             registry.register(Box::new(gauges.clone()))?;
         }
-        for counters in [
-            &self.refused,
-            &self.unknown,
-            &self.redelivered,
-            &self.ownership_lost,
-            &self.dropped,
-            &self.unreadable,
-        ] {
+        for counters in
+            [&self.refused, &self.unknown, &self.redelivered, &self.ownership_lost, &self.dropped, &self.unreadable]
+        {
             registry.register(Box::new(counters.clone()))?;
         }
         for counter in [&self.received, &self.unsent, &self.gaps, &self.reconnects] {

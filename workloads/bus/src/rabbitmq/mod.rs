@@ -31,14 +31,12 @@ mod watermarks;
 
 use std::{path::PathBuf, sync::Arc};
 
-use tokio_util::sync::{CancellationToken, DropGuard};
-
 pub use link::LinkError;
 pub use names::Names;
 pub use options::{
     AddressError, BrokerAddress, CONFIRM_TIMEOUT, CONNECT_TIMEOUT, DELIVERY_LIMIT, EVENT_LOCAL_BYTES,
     EVENT_LOCAL_EVENTS, EVENT_QUEUE_BYTES, EVENT_QUEUE_MESSAGES, HEARTBEAT_SECONDS, INGEST_BYTES, INGEST_MESSAGES,
-    INGEST_PREFETCH, NOTIFY_BYTES, NOTIFY_MESSAGES, NOTIFY_PREFETCH, Options, Topology, WATERMARK_BYTES,
+    INGEST_PREFETCH, NOTIFY_BYTES, NOTIFY_MESSAGES, NOTIFY_PREFETCH, Options, SKIP_AFTER, Topology, WATERMARK_BYTES,
     WATERMARK_MESSAGES, WATERMARK_PREFETCH,
 };
 pub use topology::TopologyError;
@@ -81,8 +79,6 @@ pub struct RabbitmqParts {
     pub watermarks: Arc<dyn Watermarks>,
     /// To notification-service.
     pub notifications: Arc<dyn Notifications>,
-    /// The gauges of what waits are looked after until this goes.
-    _watch: Arc<DropGuard>,
 }
 
 /// Connects to every broker (twice: a broker that is short of memory stops publishers, and must not stop consumers with them)
@@ -136,14 +132,13 @@ pub async fn connect(options: Options, registry: &prometheus::Registry) -> Resul
     let both = (&publishing[..], &consuming[..]);
     let first = (&publishing[0], &consuming[0]);
     let events = events::RabbitmqEvents::open(&options, &names, both, &metrics).await;
-    let stop = CancellationToken::new();
+    let commands = commands::RabbitmqCommands::new(&options, &names, both, events.downgrade(), &metrics);
     let watching = (options.clone(), names.clone(), consuming.clone(), Arc::clone(&metrics));
-    tokio::spawn(watch::run(watching.0, watching.1, watching.2, watching.3, stop.clone()));
+    tokio::spawn(watch::run(watching.0, watching.1, watching.2, watching.3, commands.closing()));
     Ok(RabbitmqParts {
-        commands: Arc::new(commands::RabbitmqCommands::new(&options, &names, both, events.downgrade(), &metrics)),
+        commands: Arc::new(commands),
         watermarks: Arc::new(watermarks::RabbitmqWatermarks::new(&options, &names, first, &metrics)),
         notifications: Arc::new(notifications::RabbitmqNotifications::new(&options, &names, first, &metrics)),
         events: Arc::new(events),
-        _watch: Arc::new(stop.drop_guard()),
     })
 }

@@ -15,7 +15,9 @@ use super::{
     options::Options,
     pause::Pause,
 };
-use crate::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery, OwnershipLost, payload::notifications};
+use crate::{
+    NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery, OwnershipLost, payload::notifications,
+};
 
 pub(super) struct RabbitmqNotifications {
     publisher: Confirmed,
@@ -41,7 +43,7 @@ impl RabbitmqNotifications {
         Self {
             // The default exchange leads to the queue of that name.
             publisher: Confirmed::new(Arc::clone(publishing), "", &queue, durable, options.confirm_timeout),
-            pause: Pause::default(),
+            pause: Pause::new(options.skip_after),
             link: Arc::clone(consuming),
             queue,
             prefetch: options.notify_prefetch,

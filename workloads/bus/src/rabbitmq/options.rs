@@ -37,6 +37,9 @@ pub const NOTIFY_BYTES: u64 = 128 * 1024 * 1024;
 pub const NOTIFY_PREFETCH: u16 = 64;
 /// How long a confirm may take. Past it the outcome is unknown, and the same ids are sent again.
 pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long handing over what may be skipped (watermark moves, notify commands) can hold up who does it. After a broker that
+/// did not answer nothing is tried for as long.
+pub const SKIP_AFTER: Duration = Duration::from_secs(1);
 /// How long a connection, or a step on it, may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds between heartbeats: a silent peer is given up after about twice that (measured 12.7 s against a frozen one; with
@@ -157,6 +160,8 @@ pub struct Options {
     pub notify_prefetch: u16,
     /// See [`CONFIRM_TIMEOUT`].
     pub confirm_timeout: Duration,
+    /// See [`SKIP_AFTER`].
+    pub skip_after: Duration,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
 }
@@ -189,6 +194,7 @@ impl Options {
             notify_bytes: NOTIFY_BYTES,
             notify_prefetch: NOTIFY_PREFETCH,
             confirm_timeout: CONFIRM_TIMEOUT,
+            skip_after: SKIP_AFTER,
             connect_timeout: CONNECT_TIMEOUT,
         }
     }

@@ -151,7 +151,9 @@ impl Part {
                 channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments).await?;
                 if let Some((exchange, key)) = binding {
                     let options = QueueBindOptions::default();
-                    channel.queue_bind(name.into(), exchange.into(), key.into(), options, FieldTable::default()).await?;
+                    channel
+                        .queue_bind(name.into(), exchange.into(), key.into(), options, FieldTable::default())
+                        .await?;
                 }
                 Ok(())
             }

@@ -12,7 +12,13 @@ use super::{link::Link, metrics::Metrics, names::Names, options::Options};
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Sets the gauge of waiting messages until `stop`.
-pub(super) async fn run(options: Options, names: Names, links: Vec<Arc<Link>>, metrics: Arc<Metrics>, stop: CancellationToken) {
+pub(super) async fn run(
+    options: Options,
+    names: Names,
+    links: Vec<Arc<Link>>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
     let mut queues = vec![(0, names.watermarks()), (0, names.notify())];
     queues.extend((0..options.ingest_queues).map(|number| (options.broker_of(number), names.ingest_queue(number))));
     for broker in 0..links.len() {

@@ -49,7 +49,7 @@ impl RabbitmqWatermarks {
         Self {
             // The default exchange leads to the queue of that name.
             publisher: Confirmed::new(Arc::clone(publishing), "", &queue, transient, options.confirm_timeout),
-            pause: Pause::default(),
+            pause: Pause::new(options.skip_after),
             link: Arc::clone(consuming),
             queue,
             prefetch: options.watermark_prefetch,

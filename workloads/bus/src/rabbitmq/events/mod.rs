@@ -106,13 +106,12 @@ impl Events for RabbitmqEvents {
     async fn subscribe(&self, incarnation: Incarnation, lanes: bool) -> Box<dyn EventReceiver> {
         // What was published here before reaches the exchanges first: a subscriber starts with what comes from now on.
         for outlet in &self.0.outlets {
-            outlet.flush(&self.0.names.everyone()).await;
+            outlet.flush(&self.0.names.dead_letters()).await;
         }
         let leave = CancellationToken::new();
         let options = &self.0.options;
         let subscriber = Arc::new(Subscriber::new(options, self.0.outlets.len(), Arc::clone(&self.0.metrics)));
-        let former =
-            self.0.subscribers.lock().insert(incarnation, (Arc::downgrade(&subscriber), leave.child_token()));
+        let former = self.0.subscribers.lock().insert(incarnation, (Arc::downgrade(&subscriber), leave.child_token()));
         if let Some((former, leave)) = former {
             leave.cancel();
             if let Some(former) = former.upgrade() {

@@ -22,7 +22,7 @@ use super::super::{
 };
 
 /// How long a message may take to leave this process: longer, and the broker takes nothing more just now.
-const SEND_WAIT: Duration = Duration::from_secs(1);
+const SEND_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Outlet {
     link: Arc<Link>,
@@ -84,11 +84,12 @@ impl Outlet {
         false
     }
 
-    /// Waits until what was sent has been routed: the broker answers a channel's requests in order.
+    /// Waits until what was sent has been routed: the broker answers a channel's requests in order. The exchange must be there:
+    /// the broker closes a channel that asks for another.
     pub(super) async fn flush(&self, exchange: &str) {
         let Some(channel) = self.connected() else { return };
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let asked = channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default());
+        let asked = channel.exchange_declare(exchange.into(), ExchangeKind::Direct, options, FieldTable::default());
         if let Err(error) = self.link.answer("wait for what was sent to", asked).await {
             tracing::debug!(%error, "what was sent may still be under way");
         }
