@@ -1,14 +1,6 @@
 //! What gateways ask over HTTP is answered as in process, to nobody else, and by whichever replica is there.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Debug,
-    fs,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt::Debug, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use klatch_bus::{
@@ -123,7 +115,13 @@ async fn nobody_is_answered_without_the_token() {
     assert!(!refused.reason.contains(TOKEN));
     let client = Client::new();
     let url = format!("{}{}", served.url().as_str().trim_end_matches('/'), format_args!("{PATH}/members"));
-    for header in [None, Some(String::new()), Some(TOKEN.to_owned()), Some(format!("Basic {TOKEN}")), Some(format!("Bearer {TOKEN}x"))] {
+    for header in [
+        None,
+        Some(String::new()),
+        Some(TOKEN.to_owned()),
+        Some(format!("Basic {TOKEN}")),
+        Some(format!("Bearer {TOKEN}x")),
+    ] {
         // Not even what is wrong with the question is told, nor which questions there are.
         for url in [url.clone(), format!("{url}/nonsense")] {
             let mut call = client.post(url).body("{");
@@ -157,7 +155,10 @@ async fn bad_questions_are_refused_at_a_bounded_cost() {
     let path = |name: &str| format!("{PATH}/{name}");
     let many: Vec<_> = (0..1_025).map(|_| RoomId::now()).collect();
     assert_eq!(ask("POST", &path("heads"), json!({"rooms": many}).to_string()).await.0, 400);
-    assert_eq!(ask("POST", &path("visible-presence"), json!({"viewer": UserId::now(), "users": many}).to_string()).await.0, 400);
+    assert_eq!(
+        ask("POST", &path("visible-presence"), json!({"viewer": UserId::now(), "users": many}).to_string()).await.0,
+        400
+    );
     assert_eq!(ask("POST", &path("heads"), " ".repeat(100 * 1024)).await.0, 413);
     for body in ["", "{", "[]", "{}", r#"{"room":"x"}"#] {
         let (status, error) = ask("POST", &path("members"), body.to_owned()).await;
@@ -185,7 +186,8 @@ async fn another_replica_is_asked_when_one_is_gone_stopping_or_silent() {
     for _ in 0..10 {
         assert_eq!(asking.revoked_since(since).await, Ok(vec![]), "one is gone");
     }
-    let hurried = |urls| Options { timeout: Duration::from_millis(300), ..Options::new(Replicas::Addresses(urls), token()) };
+    let hurried =
+        |urls| Options { timeout: Duration::from_millis(300), ..Options::new(Replicas::Addresses(urls), token()) };
     let asking = queries(hurried(vec![silent_url.clone(), served.url()])).unwrap();
     for _ in 0..4 {
         // A busy machine may take longer than that for an honest answer: that is no silence.
@@ -268,7 +270,8 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, shape
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, format!("{text}\n")).unwrap();
     }
-    let agreed = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; UPDATE=1 writes it", path.display()));
+    let agreed =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; UPDATE=1 writes it", path.display()));
     assert_eq!(text, agreed.trim_end(), "{name}: what is written has changed");
     assert_eq!(&serde_json::from_str::<T>(&agreed).unwrap(), shape, "{name}: what is read has changed");
     seen.insert(format!("{name}.json"));

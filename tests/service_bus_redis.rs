@@ -172,6 +172,38 @@ async fn every_gateway_notices_a_lost_piece_of_a_cluster() {
 }
 
 #[tokio::test]
+async fn a_gateway_notices_that_the_last_writes_were_lost() {
+    let server = Redis::start(Start::default());
+    let presence = connect(server.options()).await.presence;
+    renewed(&*presence, ONE).await;
+    came(&*presence, ONE, ADA).await;
+    came(&*presence, ONE, BOB).await;
+    came(&*presence, ONE, BOB).await;
+    presence.set(ONE, &[(BOB, false), (UserId::now(), false)], now()).await.unwrap();
+    assert!(renewed(&*presence, ONE).await, "as it left it");
+    // A replica has taken over that did not get the last write.
+    let lost = "for _, key in ipairs(redis.call('KEYS', '*held:*')) do redis.call('DEL', key) end for _, key in \
+                ipairs(redis.call('KEYS', '*user:*')) do redis.call('DEL', key) end";
+    let answer = server.ask(&format!("EVAL \"{lost}\" 0"));
+    assert!(!answer.contains("ERR"), "{answer}");
+    assert_eq!(of(&*presence, ADA).await, Ok(vec![]));
+    assert!(!renewed(&*presence, ONE).await);
+    came(&*presence, ONE, ADA).await;
+    assert!(renewed(&*presence, ONE).await);
+    assert_eq!(of(&*presence, ADA).await, Ok(vec![ONE]));
+}
+
+#[tokio::test]
+async fn of_several_endpoints_the_primary_is_used() {
+    let (replica, primary) = (Redis::start(Start::default()), Redis::start(Start::default()));
+    assert!(replica.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).contains("OK"));
+    let endpoints = [replica.options().endpoints, primary.options().endpoints].concat();
+    let presence = connect(Options { endpoints, ..primary.options() }).await.presence;
+    assert_eq!(presence.renew(ONE).await, Ok(false));
+    assert!(primary.ask("KEYS *").contains("leases"));
+}
+
+#[tokio::test]
 async fn a_killed_redis_costs_answers_and_comes_back_by_itself() {
     let mut server = Redis::start(Start::default());
     let registry = Registry::new();

@@ -1,20 +1,24 @@
 //! `send`, and what becomes of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use klatch_bus::{
-    CommandConsumer, Commands, PublishError,
+    CommandConsumer, Commands, Limited, PublishError, Rate, Take,
     in_process::{self, Options},
 };
 use klatch_domain::{Code, Command, Event, MessageId, Outcome, Refusal, RoomId, Slot, limits};
 use klatch_protocol::{Refused, ServerFrame};
+use klatch_settings::GatewaySettings;
 use klatch_tests::{
     gateway_client::{Client, send},
-    gateway_world::{Device, Room, World, outcome, until},
+    gateway_world::{Device, Room, World, outcome, soon, until},
 };
 
 async fn stored(client: &mut Client) -> MessageId {
@@ -238,6 +242,42 @@ async fn too_many_sends_of_a_user_are_refused_on_all_their_connections() {
     // Someone else is not concerned.
     let mut ben = Client::greet(&world, &gateway, Device::new()).await;
     ben.send(RoomId::now(), "x").await;
+    world.command().await;
+}
+
+#[tokio::test]
+async fn sends_through_other_gateways_count_too() {
+    let world = World::new().await;
+    let burst = 100_000;
+    let set = |settings: &mut GatewaySettings| {
+        settings.limits.sends_per_second = 1;
+        settings.limits.send_burst = burst;
+    };
+    let (_first, second) = (world.gateway_with(set).await, world.gateway_with(set).await);
+    let (ada, ben) = (Device::new(), Device::new());
+    let mut client = Client::greet(&world, &second, ada).await;
+    let rate = Rate::new(1, Duration::from_secs(1), burst + 1);
+    let elsewhere = Take { limited: Limited::Sends(ada.user), rate, units: burst + 1 };
+    world.bus.rate_limits.charge(&[elsewhere]).await.unwrap();
+    // What was sent here passes the limit here, and is counted a tick later.
+    let limited = async {
+        loop {
+            client.send(RoomId::now(), "x").await;
+            tokio::select! {
+                refused = refused(&mut client) => return refused,
+                _ = world.command() => {}
+            }
+            // So that it is no bound of unsettled sends that is met.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let limited = soon("a refusal", limited).await;
+    assert_eq!((limited.code, limited.retryable), (Code::RateLimited, true));
+    // Not that too many are unsettled.
+    assert_eq!(limited.detail, "too many sends");
+    assert!(limited.retry_after_ms.is_some());
+    let mut other = Client::greet(&world, &second, ben).await;
+    other.send(RoomId::now(), "x").await;
     world.command().await;
 }
 

@@ -83,6 +83,7 @@ impl Redis {
             add("tls-cert-file", &files.certificate.display().to_string());
             add("tls-key-file", &files.key.display().to_string());
             add("tls-auth-clients", "no");
+            add("tls-cluster", if start.cluster { "yes" } else { "no" });
         }
         let process = Process::start(&arguments);
         let redis = Self { start, port, tls_port, arguments, certificates, process, folder };

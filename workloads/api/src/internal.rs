@@ -17,14 +17,14 @@ use klatch_bus::{
     http::{
         PATH, ServiceToken,
         shapes::{
-            ASKED_AT_ONCE, Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, QUESTION_BYTES, Refusal,
-            Revoked, RevokedSinceAnswer, RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
+            ASKED_AT_ONCE, Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, QUESTION_BYTES,
+            Refusal, Revoked, RevokedSinceAnswer, RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
         },
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout},
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -55,39 +55,54 @@ pub(crate) fn router(shared: Arc<Shared>, queries: Arc<dyn Queries>, tokens: Vec
         .route(&path("visible-presence"), post(visible_presence))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such query in this version"))
         .method_not_allowed_fallback(async || refuse(StatusCode::METHOD_NOT_ALLOWED, "queries are asked by POST"))
-        .layer(CatchPanicLayer::custom(|_| refuse(StatusCode::INTERNAL_SERVER_ERROR, "the query broke")))
+        .layer(CatchPanicLayer::custom(|_| {
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, "the query broke").into_response()
+        }))
         .layer(middleware::from_fn_with_state(Arc::clone(&internal), admit))
         .with_state(internal)
 }
 
-fn refuse(status: StatusCode, error: impl Into<String>) -> Response {
-    (status, Json(Refusal { error: error.into() })).into_response()
+/// Why there is no answer.
+struct Refused(StatusCode, String);
+
+fn refuse(status: StatusCode, error: impl Into<String>) -> Refused {
+    Refused(status, error.into())
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        let mut response = (status, Json(Refusal { error })).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 /// Asks for the token before anything is read, counts the call, and bounds how many there are and how long each takes.
 async fn admit(State(internal): State<Arc<Internal>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().into());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().into());
     let method: Method = request.method().clone();
     let response = match internal.enter(request.headers()) {
-        Err(refusal) => refusal,
+        Err(refused) => refused.into_response(),
         Ok(_place) => timeout(ANSWER_WITHIN, next.run(request))
             .await
-            .unwrap_or_else(|_| refuse(StatusCode::GATEWAY_TIMEOUT, "the answer took too long")),
+            .unwrap_or_else(|_| refuse(StatusCode::GATEWAY_TIMEOUT, "the answer took too long").into_response()),
     };
     internal.shared.metrics.answered(&route, &method, response.status(), began.elapsed().as_secs_f64());
     response
 }
 
 impl Internal {
-    fn enter(&self, headers: &HeaderMap) -> Result<tokio::sync::SemaphorePermit<'_>, Response> {
+    fn enter(&self, headers: &HeaderMap) -> Result<SemaphorePermit<'_>, Refused> {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         // Every token is compared: how long that takes does not tell which one it was.
         let known = self.tokens.iter().filter(|token| shown.is_some_and(|shown| token.is(shown))).count() > 0;
         if !known {
-            let mut refusal = refuse(StatusCode::UNAUTHORIZED, "this listener wants a service token");
-            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return Err(refusal);
+            return Err(refuse(StatusCode::UNAUTHORIZED, "this listener wants a service token"));
         }
         let stopping = self.shared.is_stopping();
         let place = self.calls.try_acquire().ok().filter(|_| !stopping);
@@ -99,16 +114,17 @@ impl Internal {
 struct Question<T>(T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Question<T> {
-    type Rejection = Response;
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("a question has at most {QUESTION_BYTES} bytes"));
+    type Rejection = Refused;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let too_large =
+            || refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("a question has at most {QUESTION_BYTES} bytes"));
         let body = to_bytes(request.into_body(), QUESTION_BYTES).await.map_err(|_| too_large())?;
         let question = serde_json::from_slice(&body);
         question.map(Self).map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("not the question: {error}")))
     }
 }
 
-fn check_count(count: usize) -> Result<(), Response> {
+fn check_count(count: usize) -> Result<(), Refused> {
     if count <= ASKED_AT_ONCE {
         Ok(())
     } else {
@@ -116,7 +132,7 @@ fn check_count(count: usize) -> Result<(), Response> {
     }
 }
 
-fn unanswered(error: QueryError) -> Response {
+fn unanswered(error: QueryError) -> Refused {
     tracing::warn!(%error, "a query has no answer");
     refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
@@ -124,7 +140,7 @@ fn unanswered(error: QueryError) -> Response {
 async fn members(
     State(internal): State<Arc<Internal>>,
     Question(MembersQuery { room }): Question<MembersQuery>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refused> {
     let Some(found) = internal.queries.members(room).await.map_err(unanswered)? else {
         return Ok(Json(MembersAnswer { members: None }).into_response());
     };
@@ -135,7 +151,7 @@ async fn members(
 async fn heads(
     State(internal): State<Arc<Internal>>,
     Question(HeadsQuery { rooms }): Question<HeadsQuery>,
-) -> Result<Json<HeadsAnswer>, Response> {
+) -> Result<Json<HeadsAnswer>, Refused> {
     check_count(rooms.len())?;
     let heads = internal.queries.heads(&rooms).await.map_err(unanswered)?.into_iter();
     let heads = heads.map(|(room, (position, ordinal))| Head { room, position, ordinal }).collect();
@@ -145,7 +161,7 @@ async fn heads(
 async fn revoked_since(
     State(internal): State<Arc<Internal>>,
     Question(RevokedSinceQuery { since }): Question<RevokedSinceQuery>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refused> {
     let sessions = internal.queries.revoked_since(since).await.map_err(unanswered)?.into_iter();
     let sessions: Vec<_> = sessions.map(|(session, user)| Revoked { session, user }).collect();
     streamed(&RevokedSinceAnswer { sessions: Vec::new() }, sessions.into())
@@ -154,7 +170,7 @@ async fn revoked_since(
 async fn visible_presence(
     State(internal): State<Arc<Internal>>,
     Question(VisiblePresenceQuery { viewer, users }): Question<VisiblePresenceQuery>,
-) -> Result<Json<VisiblePresenceAnswer>, Response> {
+) -> Result<Json<VisiblePresenceAnswer>, Refused> {
     check_count(users.len())?;
     let users = internal.queries.visible_presence(viewer, &users).await.map_err(unanswered)?;
     Ok(Json(VisiblePresenceAnswer { users }))
@@ -162,7 +178,7 @@ async fn visible_presence(
 
 /// An answer whose list may be long: `empty` is the answer with an empty list at its end, and the list is written bit by bit
 /// as the gateway takes it, never as a whole.
-fn streamed<T>(empty: &impl Serialize, list: Arc<[T]>) -> Result<Response, Response>
+fn streamed<T>(empty: &impl Serialize, list: Arc<[T]>) -> Result<Response, Refused>
 where
     T: Serialize + Send + Sync + 'static,
 {
@@ -203,7 +219,8 @@ mod tests {
     async fn a_list_written_bit_by_bit_reads_as_one() {
         for count in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let users: Vec<_> = (0..count).map(|_| UserId::now()).collect();
-            let response = streamed(&answer(Vec::new()), users.clone().into()).unwrap();
+            let streamed = streamed(&answer(Vec::new()), users.clone().into());
+            let response = streamed.unwrap_or_else(IntoResponse::into_response);
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             assert_eq!(body, serde_json::to_vec(&answer(users)).unwrap(), "{count}");
         }

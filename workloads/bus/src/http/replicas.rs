@@ -14,10 +14,7 @@ use parking_lot::Mutex;
 use reqwest::{Certificate, Client, Url, redirect};
 use tokio::{net::lookup_host, time::Instant};
 
-use super::{
-    Options, OptionsError,
-    options::Replicas as Named,
-};
+use super::{Options, OptionsError, options::Replicas as Named};
 
 /// How long a replica that failed is asked only if nobody else is left.
 const REST: Duration = Duration::from_secs(1);

@@ -8,10 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{MonotonicClock, Options};
-use crate::{
-    Limited, RateLimits, RatesUnknown, Take,
-    rate_limits::Act,
-};
+use crate::{Limited, RateLimits, RatesUnknown, Take, rate_limits::Act};
 
 /// What is counted at a time; the one unseen for longest is forgotten. Some 100 bytes each.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();

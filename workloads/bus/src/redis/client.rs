@@ -45,12 +45,30 @@ async fn single(options: &Options, on_push: Option<OnPush>) -> RedisResult<Multi
                 Ok::<(), ()>(())
             });
         }
-        match client.get_multiplexed_async_connection_with_config(&config).await {
+        let connected = async {
+            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+            if options.endpoints.len() > 1 {
+                check_primary(&mut connection).await?;
+            }
+            Ok(connection)
+        };
+        match connected.await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Of several endpoints, only the primary is of use: presence is read where it is written.
+async fn check_primary(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let role = connection.req_packed_command(&redis::cmd("ROLE")).await?;
+    let name = role.as_sequence().and_then(|role| role.first());
+    if name == Some(&Value::BulkString(b"master".to_vec())) {
+        Ok(())
+    } else {
+        Err(RedisError::from((ErrorKind::Client, "this endpoint is a replica")))
+    }
 }
 
 async fn cluster(options: &Options, on_push: Option<OnPush>) -> RedisResult<ClusterConnection> {
@@ -78,9 +96,8 @@ async fn cluster(options: &Options, on_push: Option<OnPush>) -> RedisResult<Clus
 }
 
 fn infos(options: &Options) -> RedisResult<Vec<ConnectionInfo>> {
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(options.database));
+    let mut settings =
+        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(i64::from(options.database));
     if let Some(password) = &options.password {
         settings = settings.set_password(password);
     }

@@ -20,7 +20,7 @@ pub const PREFIX: &str = "klatch";
 /// One server, or many that share the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// One primary; with several endpoints, the first that answers.
+    /// One primary; of several endpoints (a primary and its replicas), the one that is it now.
     Standalone,
     /// A Redis Cluster; the endpoints are where its map is read from.
     Cluster,

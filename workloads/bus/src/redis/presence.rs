@@ -3,7 +3,8 @@
 //! A lease that ends takes its entries along because they name its tenure: readers count an entry only while that tenure
 //! holds. A registry that was lost, whole or a piece of it, is noticed by every gateway at its next renewal (its lease or
 //! the piece's mark is another), and until every living gateway must have renewed, readers hear that presence is unknown:
-//! events go by the lanes meanwhile.
+//! events go by the lanes meanwhile. A replica that took over without the last writes is noticed too: it holds fewer of a
+//! gateway's users than the gateway has set.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use super::{
     keys::{Keys, Nonce, nonce},
     link::{CallError, Link},
     metrics::{Call, Metrics},
-    replies::{self, BadReply, Entry, Leases, Living},
+    replies::{self, BadReply, Entry, Leases, Living, Place},
     scripts,
 };
 use crate::{GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
@@ -42,6 +43,8 @@ pub(super) struct RedisPresence {
     /// The gateways of this process; in practice one.
     held: Mutex<HashMap<Incarnation, Held>>,
     known: Mutex<Arc<Known>>,
+    /// Held by who changes or counts what a gateway has registered: one after the other.
+    calling: tokio::sync::Mutex<()>,
 }
 
 struct Calls {
@@ -64,12 +67,34 @@ struct Held {
     tenure: Nonce,
     /// Of the registry of leases.
     begun_ms: i64,
-    /// Of every piece.
-    marks: Vec<Vec<u8>>,
+    pieces: Vec<Piece>,
     /// On the clock of this process; never later than the lease's end.
     ends: Duration,
     /// Number of the last `set`.
     turn: u64,
+}
+
+/// A piece of the registry as a gateway knows it.
+#[derive(Clone)]
+struct Piece {
+    mark: Vec<u8>,
+    /// How many users of the gateway it holds; `None` after a call whose outcome is not known.
+    users: Option<i64>,
+}
+
+impl Piece {
+    /// Whether what was found is what this gateway has left there.
+    fn is_still(&self, found: &Self) -> bool {
+        self.mark == found.mark && (self.users.is_none() || self.users == found.users)
+    }
+}
+
+impl Held {
+    fn is_still(&self, found: &Self) -> bool {
+        self.tenure == found.tenure
+            && self.begun_ms == found.begun_ms
+            && self.pieces.iter().zip(&found.pieces).all(|(known, found)| known.is_still(found))
+    }
 }
 
 impl From<CallError> for PresenceUnknown {
@@ -105,6 +130,7 @@ impl RedisPresence {
             calls,
             held: Mutex::default(),
             known: Mutex::default(),
+            calling: tokio::sync::Mutex::default(),
         }
     }
 
@@ -146,6 +172,7 @@ impl RedisPresence {
     }
 
     async fn renew_now(&self, gateway: Incarnation) -> Result<bool, PresenceUnknown> {
+        let _calling = self.calling.lock().await;
         let asked_at = self.now();
         let asked = Arc::clone(&self.known.lock());
         let before = self.held.lock().get(&gateway).cloned();
@@ -157,30 +184,24 @@ impl RedisPresence {
         let leases = answers.next().ok_or(BadReply("no leases"))?;
         let (leases, _) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
         let tenure = leases.tenure.ok_or(BadReply("a lease without a tenure"))?;
-        let marks = answers.map(replies::bytes).collect::<Result<Vec<_>, _>>()?;
-        let still = leases.held
-            && before.as_ref().is_some_and(|held| {
-                held.tenure == tenure && held.begun_ms == leases.begun_ms && held.marks == marks
-            });
+        let piece = |answer| {
+            let (mark, users) = replies::piece(answer)?;
+            // Counted under the tenure that was likely; under another one nobody is registered yet.
+            Ok(Piece { mark, users: Some(if tenure == likely { users } else { 0 }) })
+        };
+        let pieces = answers.map(piece).collect::<Result<Vec<_>, BadReply>>()?;
+        let ends = asked_at + Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
+        let turn = before.as_ref().filter(|held| held.tenure == tenure).map_or(0, |held| held.turn);
+        let found = Held { tenure, begun_ms: leases.begun_ms, pieces, ends, turn };
+        let still = leases.held && before.as_ref().is_some_and(|held| held.is_still(&found));
         if !still && before.is_some() {
             self.metrics.registry_lost.inc();
         }
-        let turn = before.filter(|held| held.tenure == tenure).map_or(0, |held| held.turn);
-        let ends = asked_at + Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
-        self.hold(gateway, Held { tenure, begun_ms: leases.begun_ms, marks, ends, turn });
+        self.held.lock().insert(gateway, found);
         if let Some((lapsed, tenure)) = leases.lapsed {
             self.clear(lapsed, tenure).await;
         }
         Ok(still)
-    }
-
-    /// A `set` may have taken its turn meanwhile.
-    fn hold(&self, gateway: Incarnation, mut next: Held) {
-        let mut held = self.held.lock();
-        if let Some(now) = held.get(&gateway).filter(|now| now.tenure == next.tenure) {
-            next.turn = next.turn.max(now.turn);
-        }
-        held.insert(gateway, next);
     }
 
     fn mark_call(&self, piece: usize, gateway: Incarnation, tenure: &Nonce, fresh: &Nonce) -> Cmd {
@@ -239,13 +260,34 @@ impl RedisPresence {
         Ok(())
     }
 
-    /// The lease of a gateway, with the next turn taken for a `set`.
-    fn take_turn(&self, gateway: Incarnation) -> Result<Held, PresenceUnknown> {
-        let (now, mut held) = (self.now(), self.held.lock());
-        let held = held.get_mut(&gateway).filter(|held| held.ends > now);
-        let held = held.ok_or_else(|| PresenceUnknown(format!("gateway {gateway} holds no lease")))?;
+    /// A gateway's lease, if it has not ended.
+    fn lease_of(&self, gateway: Incarnation) -> Result<Held, PresenceUnknown> {
+        let (now, held) = (self.now(), self.held.lock());
+        let held = held.get(&gateway).filter(|held| held.ends > now).cloned();
+        held.ok_or_else(|| PresenceUnknown(format!("gateway {gateway} holds no lease")))
+    }
+
+    /// Takes the next turn, to change this piece. Until the outcome is known, nobody knows how many users it holds.
+    fn take_turn(&self, gateway: Incarnation, piece: usize) -> u64 {
+        let mut held = self.held.lock();
+        let Some(held) = held.get_mut(&gateway) else { return 0 };
         held.turn += 1;
-        Ok(held.clone())
+        if let Some(piece) = held.pieces.get_mut(piece) {
+            piece.users = None;
+        }
+        held.turn
+    }
+
+    /// The outcome is known: so many more users, or fewer.
+    fn count(&self, gateway: Incarnation, before: &Held, changes: &HashMap<usize, i64>) {
+        let mut held = self.held.lock();
+        let Some(held) = held.get_mut(&gateway).filter(|held| held.tenure == before.tenure) else { return };
+        for (piece, change) in changes {
+            let users = before.pieces.get(*piece).and_then(|piece| piece.users).map(|users| users + change);
+            if let Some(piece) = held.pieces.get_mut(*piece) {
+                piece.users = users;
+            }
+        }
     }
 
     async fn set_now(
@@ -254,13 +296,15 @@ impl RedisPresence {
         users: &[(UserId, bool)],
         now: Timestamp,
     ) -> Result<Vec<UserPresence>, PresenceUnknown> {
+        let _calling = self.calling.lock().await;
+        let held = self.lease_of(gateway)?;
         let asked = Arc::clone(&self.known.lock());
-        let mut changes = Vec::new();
-        let mut calls = Vec::new();
+        let (mut asked_of, mut calls) = (Vec::new(), Vec::new());
         for (piece, users) in self.by_piece(last_words(users), |(user, _)| *user) {
             for chunk in users.chunks(USERS_A_SCRIPT) {
-                calls.push(self.set_call(piece, gateway, &self.take_turn(gateway)?, chunk, now));
-                changes.push(chunk.to_vec());
+                let turn = self.take_turn(gateway, piece);
+                calls.push(self.set_call(piece, gateway, (&held.tenure, turn), chunk, now));
+                asked_of.push((piece, chunk.to_vec()));
             }
         }
         // Last: on one server it sees what was living at, or after, every change.
@@ -268,43 +312,36 @@ impl RedisPresence {
         let mut answers = self.run(calls).await?;
         let leases = answers.next_back().ok_or(BadReply("no leases"))?;
         let (_, known) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
-        let mut changed = HashMap::new();
-        for (users, answer) in changes.into_iter().zip(answers) {
+        let (mut changed, mut counts) = (HashMap::new(), HashMap::new());
+        for ((piece, users), answer) in asked_of.into_iter().zip(answers) {
             for ((user, connected), (was, others)) in users.into_iter().zip(replies::changes(answer)?) {
-                let elsewhere = others.iter().any(|(gateway, tenure)| known.living.get(gateway) == Some(tenure));
-                if was != connected && !elsewhere {
+                *counts.entry(piece).or_insert(0) += i64::from(connected) - i64::from(was);
+                if was != connected && !others.iter().any(|one| known.counts(one)) {
                     changed.insert(user, presence_of(user, connected, Some(now)));
                 }
             }
         }
-        self.check_alive(gateway, &known)?;
+        self.count(gateway, &held, &counts);
+        if known.living.get(&gateway) != Some(&held.tenure) {
+            return Err(PresenceUnknown(format!("the lease of gateway {gateway} has ended")));
+        }
         // In the order named.
         Ok(users.iter().filter_map(|(user, _)| changed.remove(user)).collect())
-    }
-
-    /// Whether what was set under a lease counts.
-    fn check_alive(&self, gateway: Incarnation, known: &Known) -> Result<(), PresenceUnknown> {
-        let tenure = self.held.lock().get(&gateway).map(|held| held.tenure);
-        let alive = tenure.is_some_and(|tenure| known.living.get(&gateway) == Some(&tenure));
-        if alive { Ok(()) } else { Err(PresenceUnknown(format!("the lease of gateway {gateway} has ended"))) }
     }
 
     fn set_call(
         &self,
         piece: usize,
         gateway: Incarnation,
-        held: &Held,
+        (tenure, turn): (&Nonce, u64),
         users: &[(UserId, bool)],
         now: Timestamp,
     ) -> Cmd {
-        let mut keys = vec![
-            self.keys.mark(piece),
-            self.keys.held(piece, gateway, &held.tenure),
-            self.keys.turn(piece, gateway, &held.tenure),
-        ];
+        let mut keys =
+            vec![self.keys.mark(piece), self.keys.held(piece, gateway, tenure), self.keys.turn(piece, gateway, tenure)];
         keys.extend(users.iter().map(|(user, _)| self.keys.user(piece, *user)));
         let mut call = scripts::SET.on(&keys);
-        call.arg(gateway.as_bytes()).arg(&held.tenure[..]).arg(held.turn).arg(now.as_millis());
+        call.arg(gateway.as_bytes()).arg(&tenure[..]).arg(turn).arg(now.as_millis());
         call.arg(LAST_ACTIVE_FOR.as_secs()).arg(LEFT_BEHIND_FOR.as_secs());
         for (user, connected) in users {
             call.arg(user.as_bytes()).arg(u8::from(*connected));
@@ -339,9 +376,9 @@ impl RedisPresence {
         let (leases, known) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
         self.check_believed(leases.age_ms)?;
         for (users, answer) in groups.into_iter().zip(answers) {
-            let (mark, found) = replies::entries(answer)?.ok_or_else(lost)?;
-            self.check_believed(leases.begun_ms + leases.age_ms - replies::begun_of(&mark)?)?;
-            entries.extend(users.into_iter().zip(found));
+            let found = replies::entries(answer)?.ok_or_else(lost)?;
+            self.check_believed(leases.begun_ms + leases.age_ms - replies::begun_of(&found.mark)?)?;
+            entries.extend(users.into_iter().zip(found.entries));
         }
         Ok((entries, known))
     }
@@ -357,7 +394,7 @@ impl RedisPresence {
 }
 
 impl Known {
-    fn counts(&self, (gateway, tenure): &(Incarnation, Nonce)) -> bool {
+    fn counts(&self, (gateway, tenure): &Place) -> bool {
         self.living.get(gateway) == Some(tenure)
     }
 }
@@ -412,8 +449,7 @@ impl Presence for RedisPresence {
         let (entries, known) = self.calls.read.watch(self.read(users)).await?;
         let gateways_of = |group: &Arc<[UserId]>| {
             let found = group.iter().filter_map(|user| entries.get(user)).flat_map(|entry| &entry.gateways);
-            let mut gateways: Vec<_> =
-                found.filter(|one| known.counts(one)).map(|(gateway, _)| *gateway).collect();
+            let mut gateways: Vec<_> = found.filter(|one| known.counts(one)).map(|(gateway, _)| *gateway).collect();
             gateways.sort_unstable();
             gateways.dedup();
             GatewaysOf { gateways, live: known.living.len() }

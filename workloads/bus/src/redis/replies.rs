@@ -12,6 +12,11 @@ use super::keys::Nonce;
 #[error("an answer of Redis cannot be read: {0}")]
 pub(super) struct BadReply(pub(super) &'static str);
 
+/// Where an entry says that a user is: a gateway, and the tenure it was made under.
+pub(super) type Place = (Incarnation, Nonce);
+
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// Living gateways and the tenures of their leases.
 pub(super) type Living = HashMap<Incarnation, Nonce>;
 
@@ -34,7 +39,7 @@ pub(super) struct Leases {
 /// A user's entry.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) gateways: Vec<(Incarnation, Nonce)>,
+    pub(super) gateways: Vec<Place>,
     pub(super) last_active: Option<Timestamp>,
 }
 
@@ -67,6 +72,12 @@ fn decimal(bytes: &[u8]) -> Result<i64, BadReply> {
     std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(BadReply("no decimal"))
 }
 
+/// The mark of a piece, and how many users of a gateway it holds.
+pub(super) fn piece(value: Value) -> Result<(Vec<u8>, i64), BadReply> {
+    let [mark, users] = <[Value; 2]>::try_from(array(value)?).map_err(|_| BadReply("a piece has two parts"))?;
+    Ok((bytes(mark)?, integer(&users)?))
+}
+
 /// When a piece was begun, by its mark.
 pub(super) fn begun_of(mark: &[u8]) -> Result<i64, BadReply> {
     decimal(mark.split(|byte| *byte == b' ').next().unwrap_or_default())
@@ -77,7 +88,7 @@ fn optional(value: Value) -> Option<Value> {
 }
 
 /// Names and values, one after the other.
-fn pairs(values: Vec<Value>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BadReply> {
+fn pairs(values: Vec<Value>) -> Result<Vec<Pair>, BadReply> {
     let mut values = values.into_iter();
     let mut pairs = Vec::with_capacity(values.len() / 2);
     while let Some(name) = values.next() {
@@ -87,8 +98,8 @@ fn pairs(values: Vec<Value>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, BadReply> {
     Ok(pairs)
 }
 
-pub(super) fn gateways(value: Value) -> Result<Vec<(Incarnation, Nonce)>, BadReply> {
-    let read = |(gateway, tenure): (Vec<u8>, Vec<u8>)| Ok((Incarnation::from_bytes(id(&gateway)?), id(&tenure)?));
+pub(super) fn gateways(value: Value) -> Result<Vec<Place>, BadReply> {
+    let read = |(gateway, tenure): Pair| Ok((Incarnation::from_bytes(id(&gateway)?), id(&tenure)?));
     pairs(array(value)?)?.into_iter().map(read).collect()
 }
 
@@ -117,11 +128,19 @@ pub(super) fn leases(value: Value) -> Result<Option<Leases>, BadReply> {
     }))
 }
 
-/// The mark of a piece and the entries asked for. `None`: the piece is gone.
-pub(super) fn entries(value: Value) -> Result<Option<(Vec<u8>, Vec<Entry>)>, BadReply> {
+/// What a piece says of the users asked about.
+#[derive(Debug)]
+pub(super) struct Entries {
+    pub(super) mark: Vec<u8>,
+    /// In the order asked.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// `None`: the piece is gone.
+pub(super) fn entries(value: Value) -> Result<Option<Entries>, BadReply> {
     let mut values = array(value)?.into_iter();
     let Some(mark) = values.next() else { return Ok(None) };
-    Ok(Some((bytes(mark)?, values.map(entry).collect::<Result<_, _>>()?)))
+    Ok(Some(Entries { mark: bytes(mark)?, entries: values.map(entry).collect::<Result<_, _>>()? }))
 }
 
 fn entry(value: Value) -> Result<Entry, BadReply> {
@@ -136,8 +155,11 @@ fn entry(value: Value) -> Result<Entry, BadReply> {
     Ok(entry)
 }
 
-/// What became of users that were set: whether each was connected to the gateway before, and where else they are.
-pub(super) fn changes(value: Value) -> Result<Vec<(bool, Vec<(Incarnation, Nonce)>)>, BadReply> {
+/// What became of a user that was set: whether they were connected to the gateway before, and where else they are.
+pub(super) type Change = (bool, Vec<Place>);
+
+/// In the order set.
+pub(super) fn changes(value: Value) -> Result<Vec<Change>, BadReply> {
     let mut values = array(value)?.into_iter();
     match values.next().map(bytes).transpose()?.as_deref() {
         Some(b"done") => {}

@@ -18,7 +18,8 @@ pub(super) struct Stored {
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
-        pub(super) static $name: LazyLock<Stored> = LazyLock::new(|| Stored::new(include_str!(concat!("scripts/", $file))));
+        pub(super) static $name: LazyLock<Stored> =
+            LazyLock::new(|| Stored::new(include_str!(concat!("scripts/", $file))));
     };
 }
 

@@ -178,7 +178,10 @@ mod tests {
         let text = GOLDEN.trim_end().replace(r#""signals":["#, r#""more":1,"signals":[{"reaction":{"user":1}},"#);
         let batch = decode(text.as_bytes()).unwrap();
         assert_eq!((batch.signals, batch.unknown), (signals(), 1));
-        assert!(matches!(decode(br#"{"version":2,"from":"07070707-0707-0707-0707-070707070707","signals":[]}"#), Err(UnreadableError::Version(2))));
+        assert!(matches!(
+            decode(br#"{"version":2,"from":"07070707-0707-0707-0707-070707070707","signals":[]}"#),
+            Err(UnreadableError::Version(2))
+        ));
         assert!(matches!(decode(b"{"), Err(UnreadableError::Json(_))));
     }
 
@@ -186,7 +189,12 @@ mod tests {
     fn a_large_batch_goes_in_several_messages_in_order() {
         let room = RoomId::from_bytes([1; 16]);
         let payload = Content::text(&"x".repeat(30_000)).unwrap();
-        let many = |which: u8| Signal::Room { room, user: UserId::from_bytes([which; 16]), kind: "k".into(), payload: Some(payload.clone()) };
+        let many = |which: u8| Signal::Room {
+            room,
+            user: UserId::from_bytes([which; 16]),
+            kind: "k".into(),
+            payload: Some(payload.clone()),
+        };
         let all: Vec<_> = (0..20).map(many).collect();
         let messages = encode(from(), all.clone()).unwrap();
         assert!(messages.len() > 1 && messages.iter().all(|(text, _)| text.len() <= MESSAGE_BYTES));

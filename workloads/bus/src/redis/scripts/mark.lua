@@ -1,4 +1,5 @@
--- Looks whether a piece of the registry is the one a gateway knows; begins it anew when it is gone.
+-- Looks whether a piece of the registry is the one a gateway knows; begins it anew when it is gone. Answers its mark, and how
+-- many users of the gateway it holds.
 -- KEYS: mark (when this piece was begun, and a nonce), held and turn of the gateway that asks: their safety net of a time to
 -- live is drawn out.
 local mark, held, turn = KEYS[1], KEYS[2], KEYS[3]
@@ -12,4 +13,4 @@ if not found then
 end
 redis.call('EXPIRE', held, keep)
 redis.call('EXPIRE', turn, keep)
-return found
+return { found, redis.call('SCARD', held) }
