@@ -12,4 +12,7 @@ mod service_handover;
 mod service_load_balancer;
 mod service_processes;
 mod service_store;
+mod service_store_connections;
+mod service_store_faults;
+mod service_store_plans;
 mod service_versions;

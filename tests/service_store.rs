@@ -108,8 +108,7 @@ mod convergence {
     async fn both_twins_keep_the_same_bytes() {
         let (room, batches) = history();
         let folder = tempfile::tempdir().unwrap();
-        let embedded =
-            sqlite::open(folder.path(), sqlite::Options { slots: 4, shards: 1, readers: 1 }).unwrap();
+        let embedded = sqlite::open(folder.path(), sqlite::Options { slots: 4, shards: 1, readers: 1 }).unwrap();
         let (real, _keep) = super::open_shard().await;
         let one = play(embedded.shards.of(room), room, &batches).await;
         let other = play(&real, room, &batches).await;

@@ -2,6 +2,7 @@
 //! the test process whatever becomes of it.
 
 pub mod certificates;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

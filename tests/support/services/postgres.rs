@@ -31,9 +31,13 @@ const USER: &str = "klatch";
 /// Slots of a cluster of the tests: few, as each has 7 tables.
 pub const SLOTS: u16 = 4;
 
-/// The server ends with the test process, even one that was killed: then the pipe closes. SIGQUIT makes it leave at once
-/// and take its shared memory along.
-const WATCH: &str = r#"log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!; cat >/dev/null; kill -QUIT $!; wait $!"#;
+/// The server ends with the test process, even one that was killed: then the pipe closes, and the folder goes as well. A line
+/// in the pipe asks only for the server's end. SIGQUIT makes it leave at once and take its shared memory along.
+const WATCH: &str = r#"folder=$1; shift; "$@" </dev/null >>"$folder/log" 2>&1 & echo $!
+if read -r line; then kill -QUIT $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$folder"; fi"#;
+
+/// Removes a folder when the test process ends.
+const REMOVE: &str = r#"cat >/dev/null; rm -rf "$1""#;
 
 /// A server that runs.
 pub struct Postgres {
@@ -77,22 +81,17 @@ impl Postgres {
     /// When it does not start; with its log.
     #[must_use]
     pub fn start(settings: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("klatch-postgres-").tempdir().expect("a folder");
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a folder for another user");
+        let folder = open_folder();
         let data = folder.path().join("data");
-        let made = as_server_user("initdb")
-            .args(["--no-sync", "-A", "trust", "-U", USER, "--encoding=UTF8", "--locale=C.UTF-8", "-D"])
-            .arg(&data)
-            .output()
-            .expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let copied = run_as_server_user(Command::new("cp").arg("-a").arg(initialized()).arg(&data));
+        assert!(copied.status.success(), "cp: {}", String::from_utf8_lossy(&copied.stderr));
         let mut config = File::options().append(true).open(data.join("postgresql.conf")).expect("a configuration");
         let common = [
             "listen_addresses = '127.0.0.1'",
             "unix_socket_directories = ''",
             "fsync = on",
             "shared_buffers = 32MB",
-            "max_connections = 200",
+            "max_connections = 400",
             "wal_level = logical",
             "max_wal_senders = 8",
             "autovacuum = off",
@@ -123,13 +122,12 @@ impl Postgres {
     /// When it does not start.
     #[must_use]
     pub fn replica(&self) -> Self {
-        let folder = tempfile::Builder::new().prefix("klatch-postgres-").tempdir().expect("a folder");
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a folder for another user");
-        let copied = as_server_user("pg_basebackup")
-            .args(["-h", &self.host, "-p", &self.port.to_string(), "-U", &self.user, "-c", "fast", "-R", "-D"])
-            .arg(folder.path().join("data"))
-            .output()
-            .expect("pg_basebackup runs");
+        let folder = open_folder();
+        let copied = run_as_server_user(
+            Command::new(programs().join("pg_basebackup"))
+                .args(["-h", &self.host, "-p", &self.port.to_string(), "-U", &self.user, "-c", "fast", "-R", "-D"])
+                .arg(folder.path().join("data")),
+        );
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         Self::run(folder)
     }
@@ -143,19 +141,15 @@ impl Postgres {
         self.folder.as_ref().expect("a server started here").path().join("data")
     }
 
-    fn log_file(&self) -> PathBuf {
-        self.folder.as_ref().expect("a server started here").path().join("log")
-    }
-
     /// Starts it on its port, or again after [`Self::stop`].
     ///
     /// # Panics
     /// When it does not come up; with its log.
     pub fn restart(&mut self) {
-        let postgres = as_server_user("postgres");
+        let postgres = as_server_user(&Command::new(programs().join("postgres")));
         let mut watcher = Command::new("sh")
             .args(["-c", WATCH, "sh"])
-            .arg(self.log_file())
+            .arg(self.folder.as_ref().expect("a server started here").path())
             .arg(postgres.get_program())
             .args(postgres.get_args())
             .arg("-D")
@@ -176,7 +170,7 @@ impl Postgres {
     fn wait_ready(&self) {
         let begin = Instant::now();
         loop {
-            let ready = as_server_user("pg_isready")
+            let ready = Command::new(programs().join("pg_isready"))
                 .args(["-q", "-h", &self.host, "-p", &self.port.to_string()])
                 .status()
                 .expect("pg_isready runs");
@@ -197,7 +191,9 @@ impl Postgres {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::QUIT);
         }
         if let Some(mut watcher) = self.watcher.take() {
-            drop(watcher.stdin.take());
+            if let Some(mut pipe) = watcher.stdin.take() {
+                let _ = writeln!(pipe, "stop");
+            }
             let _ = watcher.wait();
         }
         let begin = Instant::now();
@@ -288,16 +284,45 @@ impl Drop for Postgres {
     }
 }
 
-/// A server's program as the user `postgres`: it refuses to run as root.
-fn as_server_user(program: &str) -> Command {
-    let path = programs().join(program);
-    if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path).current_dir("/");
-        command
-    } else {
-        Command::new(path)
+/// A folder in which the server's user may write.
+fn open_folder() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("klatch-postgres-").tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a folder for another user");
+    folder
+}
+
+/// A data folder as initdb makes it, once: that takes longest of all.
+fn initialized() -> PathBuf {
+    static MADE: OnceLock<(TempDir, Child)> = OnceLock::new();
+    let (made, _) = MADE.get_or_init(|| {
+        let folder = open_folder();
+        let made = run_as_server_user(
+            Command::new(programs().join("initdb"))
+                .args(["--no-sync", "-A", "trust", "-U", USER, "--encoding=UTF8", "--locale=C.UTF-8", "-D"])
+                .arg(folder.path().join("data")),
+        );
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let remover = Command::new("sh").args(["-c", REMOVE, "sh"]).arg(folder.path()).stdin(Stdio::piped()).spawn();
+        (folder, remover.expect("sh starts"))
+    });
+    made.path().join("data")
+}
+
+/// A command as the user `postgres`: the server refuses to run as root.
+fn as_server_user(command: &Command) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        let mut same = Command::new(command.get_program());
+        same.args(command.get_args());
+        return same;
     }
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    other.arg(command.get_program()).args(command.get_args()).current_dir("/");
+    other
+}
+
+fn run_as_server_user(command: &Command) -> std::process::Output {
+    as_server_user(command).output().expect("a program of PostgreSQL runs")
 }
 
 /// The newest version that Debian has installed.

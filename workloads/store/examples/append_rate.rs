@@ -1,5 +1,6 @@
 //! How fast a shard takes rows, synced, and what one sync costs here without it:
-//! `cargo run --profile up -p klatch-store --example append_rate [FOLDER]`.
+//! `cargo run --profile up -p klatch-store --example append_rate [FOLDER]`, or the same on PostgreSQL, in two empty databases:
+//! `... --example append_rate postgres HOST PORT USER DIRECTORY SHARD SLOTS`.
 //!
 //! Text entries of some 200 bytes over 10,000 rooms. A batch is one `append`; `callers` of them are on their way at once.
 
@@ -13,11 +14,12 @@ use std::{
 };
 
 use klatch_domain::{
-    Content, Entry, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, Seq, SessionId, Timestamp,
-    UserId, Visibility,
+    Content, Entry, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, Seq, SessionId, ShardId,
+    Timestamp, UserId, Visibility,
 };
 use klatch_store::{
     Shard,
+    postgres::{self, Endpoint, PoolSizes},
     shard::{Effect, Write},
     sqlite::{self, Options},
 };
@@ -189,26 +191,60 @@ async fn fill(shard: &Arc<dyn Shard>, callers: &mut [Caller]) -> Result<(), Box<
     Ok(())
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = folder.join(format!("append-rate-{}", std::process::id()));
-    let stores = sqlite::open(&folder, Options { slots: 4, shards: 1, readers: 2 })?;
-    let shard = Arc::clone(stores.shards.of(RoomId::now()));
-    let pace = Duration::from_millis(1);
-    bare(&folder, Duration::ZERO)?.print("bare append + fdatasync");
-    bare(&folder, pace)?.print("  at most 1,000 a second");
+/// Rows of one caller in batches of several sizes, then of many at once.
+async fn measure_all(shard: &Arc<dyn Shard>, pace: Duration) -> Result<(), Box<dyn Error>> {
     let mut one = callers(1);
-    fill(&shard, &mut one).await?;
-    measure(&shard, &mut one, 1, pace).await.print("1 row, at most 1,000 a second");
+    fill(shard, &mut one).await?;
+    measure(shard, &mut one, 1, pace).await.print("1 row, at most 1,000 a second");
     for batch in [1, 20, 100, 500] {
-        let measured = measure(&shard, &mut one, batch, Duration::ZERO).await;
+        let measured = measure(shard, &mut one, batch, Duration::ZERO).await;
         measured.print(&format!("batches of {batch}"));
     }
     let mut many = callers(200);
-    fill(&shard, &mut many).await?;
-    measure(&shard, &mut many, 1, Duration::ZERO).await.print("200 callers, batches of 1");
-    measure(&shard, &mut many, 20, Duration::ZERO).await.print("200 callers, batches of 20");
+    fill(shard, &mut many).await?;
+    measure(shard, &mut many, 1, Duration::ZERO).await.print("200 callers, batches of 1");
+    measure(shard, &mut many, 20, Duration::ZERO).await.print("200 callers, batches of 20");
+    Ok(())
+}
+
+/// The CPU of the server is not in what is printed: look at it beside.
+async fn on_postgres(arguments: &[String], pace: Duration) -> Result<(), Box<dyn Error>> {
+    let [host, port, user, directory, shard, slots] = arguments else {
+        return Err("postgres HOST PORT USER DIRECTORY SHARD SLOTS".into());
+    };
+    let endpoint = |database: &String| Ok::<_, Box<dyn Error>>(Endpoint::new(host, port.parse()?, database, user));
+    let options = postgres::Options {
+        directory: endpoint(directory)?,
+        replicas: Vec::new(),
+        shards: vec![(ShardId(0), endpoint(shard)?)],
+        pools: PoolSizes::default(),
+    };
+    let begin = Instant::now();
+    postgres::migrate(&options, slots.parse()?).await?;
+    println!("{slots} slots, migrated in {:.1} s", begin.elapsed().as_secs_f64());
+    let stores = postgres::open(options).await?;
+    let shard = Arc::clone(stores.shards.of(RoomId::now()));
+    let outcome = measure_all(&shard, pace).await;
+    stores.close().await;
+    outcome
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let pace = Duration::from_millis(1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [twin, rest @ ..] = arguments.as_slice()
+        && twin == "postgres"
+    {
+        return on_postgres(rest, pace).await;
+    }
+    let folder = arguments.first().map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = folder.join(format!("append-rate-{}", std::process::id()));
+    let stores = sqlite::open(&folder, Options { slots: 4, shards: 1, readers: 2 })?;
+    let shard = Arc::clone(stores.shards.of(RoomId::now()));
+    bare(&folder, Duration::ZERO)?.print("bare append + fdatasync");
+    bare(&folder, pace)?.print("  at most 1,000 a second");
+    measure_all(&shard, pace).await?;
     stores.close().await;
     for file in fs::read_dir(&folder)?.flatten() {
         println!("{:40} {:10} bytes", file.file_name().to_string_lossy(), file.metadata()?.len());

@@ -180,7 +180,8 @@ async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
 
 /// Kind and newest version; None: nothing was applied yet.
 async fn read_version(connection: &mut PgConnection) -> Result<Option<(String, i32)>, StoreError> {
-    let row = sqlx::query(NEWEST).persistent(false).fetch_optional(connection).await.step("read the schema's number")?;
+    let row =
+        sqlx::query(NEWEST).persistent(false).fetch_optional(connection).await.step("read the schema's number")?;
     row.map(|row| version_of(&row)).transpose()
 }
 

@@ -4,8 +4,8 @@ use klatch_domain::{Generation, Ordinal, Position, Seq, Timestamp, UserId};
 use rusqlite::Row;
 
 pub(super) use crate::stored::{
-    EDIT, content, kind, kind_number, now, role, role_number, room_kind, room_kind_number, signed, unsigned, visibility,
-    visibility_number,
+    EDIT, content, kind, kind_number, now, role, role_number, room_kind, room_kind_number, signed, unsigned,
+    visibility, visibility_number,
 };
 
 /// Column as a count or seq.

@@ -151,8 +151,7 @@ pub(super) async fn forget(transaction: &mut Transaction, id: UserId) -> Result<
 }
 
 fn friendship(row: &PgRow) -> Result<Friendship, StoreError> {
-    let status =
-        friend_status(enumerated(row, 1).step(READ)?).ok_or_else(|| damaged(READ, "unknown status"))?;
+    let status = friend_status(enumerated(row, 1).step(READ)?).ok_or_else(|| damaged(READ, "unknown status"))?;
     Ok(Friendship { user: id(row, 0).step(READ)?, status, since: time(row, 2).step(READ)? })
 }
 

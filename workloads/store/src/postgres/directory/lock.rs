@@ -40,9 +40,6 @@ pub(super) async fn pair(transaction: &mut Transaction, one: UserId, other: User
 }
 
 /// What the directory keeps of these rooms.
-pub(super) async fn rooms(
-    transaction: &mut Transaction,
-    rooms: impl IntoIterator<Item = RoomId>,
-) -> Result<(), Error> {
+pub(super) async fn rooms(transaction: &mut Transaction, rooms: impl IntoIterator<Item = RoomId>) -> Result<(), Error> {
     take(transaction, rooms.into_iter().map(|room| key(About::Room, room.as_bytes())).collect()).await
 }

@@ -13,8 +13,8 @@ mod user;
 
 use sqlx::postgres::PgRow;
 
-pub(super) use self::slot_map::init_slot_map;
 use self::replicas::Replicas;
+pub(super) use self::slot_map::init_slot_map;
 use super::{
     database::{Database, Statement, Transaction},
     fault::Step,

@@ -46,13 +46,7 @@ pub(super) struct Replicas {
 
 impl Replicas {
     pub(super) fn new(primary: Database, replicas: Vec<Database>) -> Self {
-        Self {
-            primary,
-            replicas,
-            next: AtomicUsize::new(0),
-            writes: AtomicU64::new(0),
-            sample: Mutex::new(None),
-        }
+        Self { primary, replicas, next: AtomicUsize::new(0), writes: AtomicU64::new(0), sample: Mutex::new(None) }
     }
 
     /// Something was written, or may have been.

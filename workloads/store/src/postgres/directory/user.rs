@@ -106,11 +106,7 @@ fn changed(mut user: User, change: &ProfileChange) -> User {
     user
 }
 
-async fn change(
-    transaction: &mut Transaction,
-    id: UserId,
-    change: &ProfileChange,
-) -> Result<Option<User>, UserError> {
+async fn change(transaction: &mut Transaction, id: UserId, change: &ProfileChange) -> Result<Option<User>, UserError> {
     let find = sqlx::query(user!("WHERE user_id = $1 AND NOT deleted FOR UPDATE")).bind(id.uuid());
     let rows = transaction.fetch(find).await.step(READ)?;
     let Some((known, _)) = found(&rows)?.pop() else { return Ok(None) };
@@ -195,9 +191,8 @@ impl Users for PostgresDirectory {
         // Nothing stored begins with U+10FFFF twice: names have no such characters that anyone could want to find.
         let to = end_of(&from).unwrap_or_else(|| "\u{10FFFF}\u{10FFFF}".to_owned());
         let after = after.map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let statement = || {
-            sqlx::query(SEARCH).bind(from.clone()).bind(to.clone()).bind(after.clone()).bind(signed(limit as u64))
-        };
+        let statement =
+            || sqlx::query(SEARCH).bind(from.clone()).bind(to.clone()).bind(after.clone()).bind(signed(limit as u64));
         let rows = self.read_anywhere("search users", statement).await?;
         Ok(found(&rows)?.into_iter().map(|(user, _)| user).collect())
     }

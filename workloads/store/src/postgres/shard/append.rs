@@ -116,9 +116,7 @@ impl PostgresShard {
         if batch.iter().all(|write| write.effect == Effect::None) {
             return match self.writers.try_write(STEP, statement).await? {
                 Ok(rows) => Ok(outcome(&rows)),
-                Err(error) if is_connection_lost(&error) => {
-                    Err(super::super::fault::commit_fault(STEP, &error).into())
-                }
+                Err(error) if is_connection_lost(&error) => Err(super::super::fault::commit_fault(STEP, &error).into()),
                 Err(error) => Ok(Tried::Refused(error)),
             };
         }
@@ -133,9 +131,7 @@ impl PostgresShard {
         match tried {
             Ok(Tried::Written) => match transaction.commit().await {
                 Ok(()) => Ok(Tried::Written),
-                Err(error) if is_connection_lost(&error) => {
-                    Err(super::super::fault::commit_fault(STEP, &error).into())
-                }
+                Err(error) if is_connection_lost(&error) => Err(super::super::fault::commit_fault(STEP, &error).into()),
                 Err(error) => Ok(Tried::Refused(error)),
             },
             Ok(Tried::Refused(error)) if is_connection_lost(&error) => Err(fault(STEP, &error).into()),

@@ -60,12 +60,11 @@ fn first_fingerprint(row: &PgRow) -> Result<Option<Fingerprint>, Error> {
 }
 
 async fn find(transaction: &mut Transaction, slot: i32, write: &Write, target: Seq) -> Result<Target, EffectError> {
-    let statement =
-        sqlx::query(target!("WHERE e.slot = $1 AND e.room = $2 AND e.seq = $3 AND e.seq < $4 FOR UPDATE"))
-            .bind(slot)
-            .bind(write.room.uuid())
-            .bind(signed(target.0))
-            .bind(signed(write.entry.position.seq.0));
+    let statement = sqlx::query(target!("WHERE e.slot = $1 AND e.room = $2 AND e.seq = $3 AND e.seq < $4 FOR UPDATE"))
+        .bind(slot)
+        .bind(write.room.uuid())
+        .bind(signed(target.0))
+        .bind(signed(write.entry.position.seq.0));
     let rows = transaction.fetch(statement).await?;
     let row = rows.first().ok_or_else(|| EffectError::no_target(target))?;
     Ok(read_target(row)?)

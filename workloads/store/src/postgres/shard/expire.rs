@@ -43,12 +43,7 @@ async fn ended<T>(transaction: Transaction, done: Result<T, Error>) -> Result<T,
     done.step(STEP)
 }
 
-async fn expire(
-    transaction: &mut Transaction,
-    active: &[i32],
-    now: Timestamp,
-    limit: usize,
-) -> Result<usize, Error> {
+async fn expire(transaction: &mut Transaction, active: &[i32], now: Timestamp, limit: usize) -> Result<usize, Error> {
     let due = sqlx::query(target!(
         "WHERE e.slot = ANY($1) AND e.expires_at <= $2 AND e.expires_at IS NOT NULL AND NOT e.emptied \
          ORDER BY e.expires_at LIMIT $3 FOR UPDATE SKIP LOCKED"

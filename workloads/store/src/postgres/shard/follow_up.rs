@@ -79,8 +79,7 @@ impl PostgresShard {
     /// The slots whose entries may be written here.
     pub(super) async fn active_slots(&self) -> Result<Vec<i32>, StoreError> {
         const STEP: &str = "read the slots of a shard";
-        let rows =
-            self.readers.read(STEP, sqlx::query("SELECT slot FROM slot_owner WHERE state = 'active'")).await?;
+        let rows = self.readers.read(STEP, sqlx::query("SELECT slot FROM slot_owner WHERE state = 'active'")).await?;
         rows.iter().map(|row| get(row, 0).step(STEP)).collect()
     }
 

@@ -115,11 +115,7 @@ impl PostgresShard {
     }
 
     fn far_message(&self, room: RoomId, head: Seq, ordinal: Ordinal) -> Statement {
-        sqlx::query(FAR_MESSAGE)
-            .bind(self.slot_of(room))
-            .bind(room.uuid())
-            .bind(signed(head.0))
-            .bind(signed(ordinal.0))
+        sqlx::query(FAR_MESSAGE).bind(self.slot_of(room)).bind(room.uuid()).bind(signed(head.0)).bind(signed(ordinal.0))
     }
 }
 

@@ -1,0 +1,84 @@
+//! A real PgBouncer in transaction mode in front of a server of the tests.
+
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    postgres::Postgres,
+    process::{Process, free_port},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const PROGRAM: &str = "/usr/sbin/pgbouncer";
+/// From this version on statements stay prepared through it: 1.21 (<https://www.pgbouncer.org/changelog.html>).
+const PREPARES: (u32, u32) = (1, 21);
+
+/// A PgBouncer that runs.
+pub struct PgBouncer {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// Whether statements stay prepared through it.
+    pub prepares: bool,
+    folder: TempDir,
+    _process: Process,
+}
+
+impl PgBouncer {
+    /// Starts one that gives every transaction any of few server connections.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start; with its log.
+    #[must_use]
+    pub fn to(server: &Postgres) -> Self {
+        let prepares = version() >= PREPARES;
+        let folder = tempfile::Builder::new().prefix("klatch-pgbouncer-").tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("a folder for another user");
+        let (port, path) = (free_port(), folder.path().display().to_string());
+        fs::write(folder.path().join("users"), "\"klatch\" \"\"\n").expect("a file");
+        let statements = if prepares { "max_prepared_statements = 200\n" } else { "" };
+        let settings = format!(
+            "[databases]\n* = host={} port={} user=klatch\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\nauth_file = {path}/users\npool_mode = transaction\n\
+             default_pool_size = 4\nserver_idle_timeout = 1\nmax_client_conn = 200\nlogfile = {path}/log\npidfile = {path}/pid\n{statements}",
+            server.host, server.port
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        fs::write(&file, settings).expect("a configuration");
+        // It refuses to run as root.
+        let user = if rustix::process::geteuid().is_root() {
+            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned).to_vec()
+        } else {
+            Vec::new()
+        };
+        let command = [user, vec![PROGRAM.to_owned(), file.display().to_string()]].concat();
+        let bouncer = Self { port, prepares, folder, _process: Process::start(&command) };
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begin.elapsed() < PATIENCE, "PgBouncer is not ready; its log:\n{}", bouncer.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        bouncer
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+fn version() -> (u32, u32) {
+    let output = Command::new(PROGRAM).arg("--version").output().expect("PgBouncer is installed (package pgbouncer)");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers =
+        text.split_whitespace().nth(1).unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
