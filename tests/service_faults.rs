@@ -5,6 +5,7 @@
 //! `KLATCH_FAULTS_ONLY` for those whose name holds a word.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 #[path = "service_faults/inflict.rs"]
 mod inflict;

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod arbitrary;
-pub mod balancer;
-pub mod cast;
 pub mod arbitrary_bus;
+pub mod balancer;
 pub mod bus_payloads;
+pub mod cast;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;

@@ -31,14 +31,13 @@ impl Platform {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (shards, directory, broker, cache) = tokio::task::block_in_place(|| {
-            let shards: Vec<_> = (0..SHARDS).map(|_| Postgres::start()).collect();
-            (
-                shards,
-                Postgres::start(),
-                Rabbitmq::start(rabbitmq::Start::default()),
-                Redis::start(redis::Start::default()),
-            )
+            let shards: Vec<_> = (0..SHARDS).map(|_| Postgres::start(&[])).collect();
+            let broker = Rabbitmq::start(rabbitmq::Start::default());
+            (shards, Postgres::start(&[]), broker, Redis::start(redis::Start::default()))
         });
+        for server in shards.iter().chain([&directory]) {
+            server.run_in("postgres", &format!("CREATE DATABASE {DATABASE}")).await;
+        }
         let servers = addresses();
         let internal: Vec<SocketAddr> = (0..REPLICAS).map(|_| free_address()).collect();
         let stands_at = |part: Part| match part {
