@@ -65,7 +65,8 @@ async fn subject(options: Options) -> Subject {
         ahead.pass(time);
         std::future::ready(()).boxed()
     };
-    Subject { bus, pass: Box::new(pass) }
+    let arrived = |_| std::future::ready(()).boxed();
+    Subject { bus, pass: Box::new(pass), arrived: Box::new(arrived) }
 }
 
 mod standalone {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What gateways show an api.
-const SERVICE_TOKEN: &str = "a token of the tests, long enough to be one";
+const SERVICE_TOKEN: &str = "a-token-of-the-tests-long-enough-to-be-one";
 
 /// A virtual host for the platform alone.
 const VHOST: &str = "klatch";

@@ -34,7 +34,7 @@ pub const SLOTS: u16 = 4;
 /// The server ends with the test process, even one that was killed: then the pipe closes, and the folder goes as well. A line
 /// in the pipe asks only for the server's end. SIGQUIT makes it leave at once and take its shared memory along.
 const WATCH: &str = r#"folder=$1; shift; "$@" </dev/null >>"$folder/log" 2>&1 & echo $!
-if read -r line; then kill -QUIT $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$folder"; fi"#;
+if read -r line; then kill -QUIT $! 2>/dev/null; wait $!; else kill -QUIT $!; wait $!; rm -rf "$folder"; fi"#;
 
 /// Removes a folder when the test process ends.
 const REMOVE: &str = r#"cat >/dev/null; rm -rf "$1""#;
@@ -208,10 +208,7 @@ impl Postgres {
         if let Some(pid) = self.pid.take() {
             tree::kill(pid);
         }
-        if let Some(mut watcher) = self.watcher.take() {
-            drop(watcher.stdin.take());
-            let _ = watcher.wait();
-        }
+        self.stop();
     }
 
     /// Freezes all its processes (SIGSTOP): connections stay open and nobody answers.
