@@ -20,7 +20,7 @@ use klatch_store::{Directory, shard::Range, sqlite};
 use klatch_tests::{
     gateway_client::Client,
     gateway_world::{Device, Room, World, soon},
-    services::rabbitmq::{Rabbitmq, Start},
+    services::rabbitmq::{Place, Rabbitmq, Start},
     tomorrow::{FIELD, from_tomorrow},
 };
 use lapin::{
@@ -33,22 +33,23 @@ const VHOST: &str = "versions";
 
 /// A broker, and a channel of the process from tomorrow.
 struct Broker {
-    broker: Rabbitmq,
+    place: Place,
     channel: Channel,
+    _broker: Rabbitmq,
 }
 
 impl Broker {
     async fn start() -> Self {
         let broker = tokio::task::block_in_place(|| Rabbitmq::start(Start::default()));
-        broker.place(VHOST);
+        let place = broker.place(VHOST);
         let address = format!("amqp://guest:guest@127.0.0.1:{}/{VHOST}", broker.port());
         let connection = Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
-        Self { broker, channel: connection.create_channel().await.unwrap() }
+        Self { place, channel: connection.create_channel().await.unwrap(), _broker: broker }
     }
 
     /// The bus of this version's processes. Its topology has one ingest queue and one lane.
     async fn bus(&self) -> Bus {
-        let options = rabbitmq::Options { ingest_queues: 1, lanes: 1, ..self.broker.place(VHOST).options() };
+        let options = rabbitmq::Options { ingest_queues: 1, lanes: 1, ..self.place.options() };
         let parts = rabbitmq::connect(options, &prometheus::Registry::new()).await.unwrap();
         Bus {
             commands: parts.commands,
