@@ -157,8 +157,8 @@ fn cache(settings: &CacheSettings) -> Checked {
 
 fn queries(settings: &QueriesSettings) -> Checked {
     not_empty("queries.addresses", settings.addresses.is_empty())?;
-    let addresses = settings.addresses.iter().enumerate();
-    addresses.map(|(index, address)| is_url(format!("queries.addresses[{index}]"), address)).collect()
+    let mut addresses = settings.addresses.iter().enumerate();
+    addresses.try_for_each(|(index, address)| is_url(format!("queries.addresses[{index}]"), address))
 }
 
 fn internal(settings: &InternalSettings) -> Checked {
