@@ -230,6 +230,7 @@ async fn whoever_loses_its_connection_hears_that_the_queue_is_not_its_own_and_go
     }
     let mut consumer = parts.commands.consume(0).await.expect("a broker");
     let first = within("a delivery", consumer.receive()).await.expect("the bus is open");
+    // Whether the broker heard it before the cut is not known: it may come again.
     consumer.acknowledge(first.tag).await.expect("it is ours");
     let held = within("a delivery", consumer.receive()).await.expect("the bus is open");
     proxy.cut();
@@ -241,7 +242,6 @@ async fn whoever_loses_its_connection_hears_that_the_queue_is_not_its_own_and_go
         seen.push((numbers(&delivery.commands)[0], delivery.redeliveries > 0));
     }
     assert_eq!(consumer.acknowledge(held.tag).await, Err(OwnershipLost));
-    assert!(!seen.iter().any(|(which, _)| *which == 1), "it was acknowledged before: {seen:?}");
 }
 
 #[tokio::test]

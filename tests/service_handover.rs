@@ -56,7 +56,7 @@ async fn two_writers_at_once_are_told_apart_by_the_shard() {
     let world = World::new().await;
     let mut senders = Senders::new(&world, 6, Preceding::Named).await;
     senders.by_two_paths(&world);
-    let _zombie = world.replica_of(1).await;
+    let _zombie = world.zombie().await;
     let _active = world.replica().await;
     senders.go_on(200).await;
     senders.settle().await;
@@ -75,7 +75,8 @@ async fn overtaken(preceding: Preceding) -> Vec<u64> {
     tokio::time::timeout(Duration::from_secs(60), senders.one_outcome()).await.expect("an outcome");
     holder.close(200, "done".into()).await.expect("the broker is there");
     senders.settle().await;
-    world.texts(senders.rooms()[0]).await
+    let (room, sender) = senders.places()[0];
+    world.texts(room, sender).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,10 +46,18 @@ struct One {
     /// How many of them are on their way.
     under_way: usize,
     texts: u64,
+    /// Sends nothing before this: the room's making.
+    waits_for: Option<MessageId>,
+}
+
+impl One {
+    fn may_send(&self) -> bool {
+        self.waits_for.is_none() && self.unsettled.len() < WINDOW
+    }
 }
 
 impl Senders {
-    /// Each has a room of its own, which is its first command.
+    /// Two share a room, which is the first command of one of them.
     pub async fn new(world: &World, count: usize, preceding: Preceding) -> Self {
         let incarnation = Incarnation::now();
         let receiver = world.bus.events.subscribe(incarnation, true).await;
@@ -63,21 +71,26 @@ impl Senders {
             preceding,
             again: 0,
         };
-        for _ in 0..count {
-            senders.add();
+        let users: Vec<_> = (0..count).map(|_| UserId::now()).collect();
+        for index in 0..count {
+            senders.add(index, &users);
         }
         senders
     }
 
-    fn add(&mut self) {
-        let who = Sender { user: UserId::now(), session: SessionId::now() };
-        let room = RoomId::now();
+    fn add(&mut self, index: usize, users: &[UserId]) {
+        let who = Sender { user: users[index], session: SessionId::now() };
+        let maker = index - index % 2;
+        let room = self.all.get(maker).map_or_else(RoomId::now, |maker| maker.room);
+        let waits_for = self.all.get(maker).map(|maker| maker.unsettled[0].message_id);
         let queue = klatch_domain::Slot::of(room, 16).ingest_queue(self.commands.queues());
-        let index = self.all.len();
-        self.all.push(One { who, room, queue, unsettled: Vec::new(), under_way: 0, texts: 0 });
-        let name = Some(RoomName::parse("harbour").unwrap());
-        let new = NewRoom { kind: RoomKind::Group, name, visibility: Visibility::Private, others: Vec::new() };
-        self.push(index, Action::CreateRoom(new));
+        self.all.push(One { who, room, queue, unsettled: Vec::new(), under_way: 0, texts: 0, waits_for });
+        if index == maker {
+            let name = Some(RoomName::parse("harbour").unwrap());
+            let others = users.get(index + 1).copied().into_iter().collect();
+            let new = NewRoom { kind: RoomKind::Group, name, visibility: Visibility::Private, others };
+            self.push(index, Action::CreateRoom(new));
+        }
     }
 
     fn push(&mut self, index: usize, action: Action) {
@@ -108,8 +121,9 @@ impl Senders {
         self.second = Some(Arc::clone(&world.other_bus.commands));
     }
 
-    pub fn rooms(&self) -> Vec<RoomId> {
-        self.all.iter().map(|one| one.room).collect()
+    /// Who sends, and where.
+    pub fn places(&self) -> Vec<(RoomId, UserId)> {
+        self.all.iter().map(|one| (one.room, one.who.user)).collect()
     }
 
     pub fn queues(&self) -> Vec<u16> {
@@ -131,7 +145,7 @@ impl Senders {
         timeout(NEVER, async {
             while self.all.iter().zip(&until).any(|(one, until)| one.texts < *until) {
                 for (index, until) in until.iter().enumerate() {
-                    while self.all[index].texts < *until && self.all[index].unsettled.len() < WINDOW {
+                    while self.all[index].may_send() && self.all[index].texts < *until {
                         self.push_text(index);
                     }
                 }
@@ -179,11 +193,29 @@ impl Senders {
             if batch.is_empty() {
                 continue;
             }
-            if let Some(second) = &self.second {
-                // Whether it arrives there is of no matter.
-                let _ = second.publish(queue, batch.clone()).await;
-            }
-            if self.commands.publish(queue, batch.clone()).await.is_err() {
+            // Sender by sender, in the other order: its writer writes first what the other one writes last.
+            let mut parts: Vec<Vec<Command>> =
+                batch.chunk_by(|one, next| one.sender == next.sender).map(<[_]>::to_vec).collect();
+            parts.reverse();
+            let second = async {
+                if let Some(second) = &self.second {
+                    for part in parts.clone() {
+                        // Whether it arrives there is of no matter.
+                        let _ = second.publish(queue, part).await;
+                    }
+                }
+            };
+            let first = async {
+                if self.second.is_none() {
+                    return self.commands.publish(queue, batch.clone()).await;
+                }
+                for part in parts.iter().rev() {
+                    self.commands.publish(queue, part.clone()).await?;
+                }
+                Ok(())
+            };
+            let (published, ()) = tokio::join!(first, second);
+            if published.is_err() {
                 // Each begins again with its first that failed.
                 for command in batch.iter().rev() {
                     self.begin_again(command.message_id);
@@ -231,6 +263,9 @@ impl Senders {
             Outcome::Refused(refusal) if refusal.retryable => self.begin_again(id),
             Outcome::Refused(refusal) => panic!("{id}: {refusal}"),
             Outcome::Stored(_) | Outcome::Unchanged => {
+                for one in self.all.iter_mut().filter(|one| one.waits_for == Some(id)) {
+                    one.waits_for = None;
+                }
                 let one = &mut self.all[self.by_id[&id]];
                 if let Some(place) = one.unsettled.iter().position(|command| command.message_id == id) {
                     one.unsettled.remove(place);

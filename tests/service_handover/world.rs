@@ -6,7 +6,7 @@ use klatch_bus::{
     Bus,
     rabbitmq::{self, Options},
 };
-use klatch_domain::{Entry, Kind, RoomId, Seq};
+use klatch_domain::{Entry, Kind, RoomId, Seq, UserId};
 use klatch_message_service::{MessageService, Parts};
 use klatch_service_kit::Clock;
 use klatch_settings::MessageServiceSettings;
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// A writer that takes the same rooms' commands from another place: two that both are the only one.
-    pub async fn replica_of(&self, _other: u16) -> Replica {
+    pub async fn zombie(&self) -> Replica {
         self.start(&self.other_place).await
     }
 
@@ -140,8 +140,8 @@ impl World {
         (channel, (replica, connection))
     }
 
-    /// Numbers in a room's log, in its order; the log is dense.
-    pub async fn texts(&self, room: RoomId) -> Vec<u64> {
+    /// A sender's numbers in a room's log, in its order; the log is dense.
+    pub async fn texts(&self, room: RoomId, sender: UserId) -> Vec<u64> {
         #[derive(serde::Deserialize)]
         struct Text {
             text: String,
@@ -158,14 +158,14 @@ impl World {
         for (index, entry) in log.iter().enumerate() {
             assert_eq!(entry.position.seq.0, index as u64 + 1, "the log of {room} is not dense");
         }
-        let texts = log.iter().filter(|entry| entry.kind == Kind::Text);
+        let texts = log.iter().filter(|entry| entry.kind == Kind::Text && entry.sender.user == sender);
         texts.map(|entry| entry.content.read::<Text>().unwrap().text.parse().unwrap()).collect()
     }
 
     /// Every log holds what its sender sent, once, in order.
     pub async fn check(&self, senders: &Senders) {
-        for (room, sent) in senders.rooms().into_iter().zip(senders.sent()) {
-            assert_eq!(self.texts(room).await, (0..sent).collect::<Vec<_>>(), "the log of {room}");
+        for ((room, sender), sent) in senders.places().into_iter().zip(senders.sent()) {
+            assert_eq!(self.texts(room, sender).await, (0..sent).collect::<Vec<_>>(), "{sender} in the log of {room}");
         }
         println!("{} commands, {} were sent again", senders.sent().iter().sum::<u64>(), senders.sent_again());
     }

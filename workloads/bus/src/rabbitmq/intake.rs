@@ -147,7 +147,7 @@ impl<R: Reader> Intake<R> {
         leave: &CancellationToken,
         backoff: &mut Backoff,
     ) -> End {
-        let mut looks = 0;
+        let (mut looks, mut empty) = (0, 0);
         loop {
             let next = tokio::select! {
                 biased;
@@ -164,6 +164,7 @@ impl<R: Reader> Intake<R> {
             match next {
                 Some(Ok(delivery)) => {
                     *backoff = Backoff::new();
+                    empty = 0;
                     if let Err(end) = self.hand_on(delivery, sender, leave).await {
                         return end;
                     }
@@ -171,7 +172,8 @@ impl<R: Reader> Intake<R> {
                 Some(Err(error)) => return End::Lost(error.to_string()),
                 None if looks > 0 && held.channel.status().connected() => {
                     looks += 1;
-                    if looks > LAST_LOOKS || self.is_empty(held).await {
+                    empty = if self.is_empty(held).await { empty + 1 } else { 0 };
+                    if looks > LAST_LOOKS || empty > 1 {
                         return End::Drained;
                     }
                 }
@@ -180,7 +182,8 @@ impl<R: Reader> Intake<R> {
         }
     }
 
-    /// Whether the queue holds nothing that could still be delivered. What was delivered before the broker's answer is here.
+    /// Whether the queue holds nothing that could still be delivered. What was delivered before the broker's answer may lie
+    /// here unread: one answer is not enough.
     async fn is_empty(&self, held: &mut Attached) -> bool {
         let options = QueueDeclareOptions::durable().passive();
         let asked = held.channel.queue_declare(self.queue.as_str().into(), options, FieldTable::default());
