@@ -43,8 +43,11 @@ impl Follower {
                     tokio::time::sleep(LOOK).await;
                 }
             };
-            let view = tokio::time::timeout(CONVERGE_WITHIN, converged).await;
-            let view = view.unwrap_or_else(|_| panic!("a client stays behind in {room}: {:?}", self.client.status()));
+            let Ok(view) = tokio::time::timeout(CONVERGE_WITHIN, converged).await else {
+                let held = self.client.timeline_after(*room, Seq(head), 0).await.expect("a client");
+                let held = held.map(|view| view.position.seq.0);
+                panic!("a client holds {room} up to {held:?} of {head}, and is {:?}", self.client.status());
+            };
             let mut expected = (*compared).max(view.floor.0);
             for entry in &view.entries {
                 expected += 1;
