@@ -6,9 +6,10 @@ export CARGO_TARGET_DIR
 DATA ?= klatch-data
 LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
+EPISODES ?= 20
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench clean tools browser services
+.PHONY: help up up-real web test check format fuzz bench clean tools browser services faults
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -16,6 +17,7 @@ help:
 	@echo 'make web     build the web client alone, into $(WEB)/dist'
 	@echo 'make test    build and run every test'
 	@echo 'make check   format and lints'
+	@echo 'make faults  kill, freeze and cut off parts of the whole platform $(EPISODES) times (EPISODES= changes that)'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
 	@echo 'make bench   release build, then the whole table of figures (some 10 minutes)'
 
@@ -70,7 +72,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
-test: MORE_SERVICES := pgbouncer
+test: MORE_SERVICES := pgbouncer nginx-light
 test: tools browser services
 	@echo '[1/6] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
@@ -92,6 +94,12 @@ check:
 
 format:
 	cargo fmt --all
+
+# What the whole platform does while its parts are killed, frozen and cut off.
+faults: MORE_SERVICES := nginx-light
+faults: tools services
+	cargo build --workspace --bins
+	KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
 
 fuzz:
 	tests/fuzz/run $(FUZZ_SECONDS)

@@ -9,6 +9,7 @@ mod flow_bus_payload;
 mod flow_client;
 mod flow_client_fixtures;
 mod flow_command_line;
+mod flow_convergence;
 mod flow_fuzz_corpus;
 mod flow_gateway {
     mod bad_input;
@@ -26,6 +27,7 @@ mod flow_gateway {
 mod flow_hostile;
 mod flow_kill;
 mod flow_kill_members;
+mod flow_kill_people;
 mod flow_message_service;
 mod flow_notifications;
 mod flow_people;

@@ -4,7 +4,9 @@
 
 pub mod arbitrary;
 pub mod arbitrary_bus;
+pub mod balancer;
 pub mod bus_payloads;
+pub mod cast;
 pub mod conformance_bus;
 pub mod conformance_store_directory;
 pub mod conformance_store_effects;
@@ -20,10 +22,14 @@ pub mod fuzz;
 pub mod gateway_client;
 pub mod gateway_queries;
 pub mod gateway_world;
+pub mod history;
 pub mod klatch_process;
 pub mod person;
+pub mod platform;
 pub mod scripted_server;
 pub mod services;
 pub mod shapes;
 pub mod simulation;
+pub mod tomorrow;
 pub mod trace_collector;
+pub mod writers;

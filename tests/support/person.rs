@@ -1,7 +1,12 @@
 //! A person with a plain HTTP client and a plain WebSocket: what any client of the wire contract could do. Not built on the
 //! SDK, so that a fault there cannot hide one in the server.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use klatch_domain::{Content, Kind, MessageId, Position, RoomId, SessionId, UserId};
@@ -9,13 +14,40 @@ use klatch_protocol::{ClientFrame, Hello, SUBPROTOCOL, Send, ServerFrame, Stored
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
+use crate::scripted_server::AUTHORITY;
+
 /// How long a test waits for something that must come: generous, as it only bounds a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client for HTTP that believes the tests' own authority, and speaks from this address of the machine if one is given.
+#[must_use]
+pub fn http_client(from: Option<IpAddr>) -> reqwest::Client {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&tls())).local_address(from);
+    builder.build().expect("a client")
+}
+
+/// Trusts the tests' own authority, and no other.
+fn tls() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let make = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(AUTHORITY).expect("PEM")).expect("an authority");
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(builder.expect("protocol versions").with_root_certificates(roots).with_no_client_auth())
+    };
+    Arc::clone(CONFIG.get_or_init(make))
+}
 
 /// The password of every person.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -41,7 +73,7 @@ pub struct Person {
 impl Person {
     /// Signs up and in.
     pub async fn sign_up(server: &str, name: &str) -> Self {
-        let http = reqwest::Client::new();
+        let http = http_client(None);
         let body = json!({"username": name, "password": PASSWORD});
         let answer = http.post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
         assert_eq!(answer.status(), StatusCode::CREATED, "sign up {name}: {}", answer.text().await.unwrap_or_default());
@@ -50,13 +82,24 @@ impl Person {
 
     /// Signs in on one more device.
     pub async fn sign_in(server: &str, name: &str) -> Self {
-        let http = reqwest::Client::new();
+        let answer = Self::try_sign_in(server, name, PATIENCE).await.expect("an answer");
+        answer.unwrap_or_else(|status| panic!("sign in {name}: {status}"))
+    }
+
+    /// Signs in at a server that may be gone, or stand still. Answers what it said when that was not 201.
+    ///
+    /// # Errors
+    /// No answer within `limit`.
+    pub async fn try_sign_in(server: &str, name: &str, limit: Duration) -> Result<Result<Self, u16>, reqwest::Error> {
+        let http = http_client(None);
         let body = json!({"username": name, "password": PASSWORD, "device_name": "test"});
-        let answer = http.post(format!("{server}/v1/sessions")).json(&body).send().await.expect("sign in");
-        assert_eq!(answer.status(), StatusCode::CREATED, "sign in {name}");
-        let answer: Value = answer.json().await.expect("JSON");
+        let answer = http.post(format!("{server}/v1/sessions")).json(&body).timeout(limit).send().await?;
+        if answer.status() != StatusCode::CREATED {
+            return Ok(Err(answer.status().as_u16()));
+        }
+        let answer: Value = answer.json().await?;
         let text = |field: &str| answer[field].as_str().expect("a string").to_owned();
-        Self {
+        Ok(Ok(Self {
             http,
             server: server.to_owned(),
             name: name.to_owned(),
@@ -64,7 +107,7 @@ impl Person {
             session: text("session_id").parse().expect("a UUID"),
             token: text("access_token"),
             refresh_token: text("refresh_token"),
-        }
+        }))
     }
 
     /// The same person on a server that has moved to another port.
@@ -75,15 +118,47 @@ impl Person {
 
     /// One call; answers status and body.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.try_call(method, path, body, PATIENCE).await.expect("an answer")
+    }
+
+    /// One call to a server that may be gone, or stand still; answers status and body.
+    ///
+    /// # Errors
+    /// No answer within `limit`.
+    pub async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        limit: Duration,
+    ) -> Result<(u16, Value), reqwest::Error> {
         let request = self.http.request(method, format!("{}{path}", self.server)).bearer_auth(&self.token);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
         };
-        let answer = request.send().await.expect("an answer");
+        let answer = request.timeout(limit).send().await?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.expect("a body");
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// Exchanges the refresh token for new ones. Whether that worked: a server that is away is asked again later.
+    pub async fn refresh(&mut self, limit: Duration) -> bool {
+        // The same key for the same token: an answer that got lost is given again.
+        let body = json!({"refresh_token": self.refresh_token});
+        let request = self.http.post(format!("{}/v1/sessions/refresh", self.server)).json(&body);
+        let key = format!("refresh-{}", &self.refresh_token[self.refresh_token.len().saturating_sub(16)..]);
+        let Ok(answer) = request.header("idempotency-key", key).timeout(limit).send().await else { return false };
+        if answer.status() != StatusCode::OK {
+            return false;
+        }
+        let Ok(answer) = answer.json::<Value>().await else { return false };
+        let (Some(token), Some(refresh)) = (answer["access_token"].as_str(), answer["refresh_token"].as_str()) else {
+            return false;
+        };
+        (self.token, self.refresh_token) = (token.to_owned(), refresh.to_owned());
+        true
     }
 
     /// A GET that must succeed.
@@ -154,7 +229,8 @@ impl Socket {
     pub async fn open(server: &str) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
         let mut request = format!("{}/v1/connect", server.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-        let (stream, _) = connect_async(request).await?;
+        let connector = Connector::Rustls(tls());
+        let (stream, _) = connect_async_tls_with_config(request, None, false, Some(connector)).await?;
         Ok(Self { stream, waiting: VecDeque::new(), welcome: None })
     }
 

@@ -22,7 +22,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::process::free_port;
+use super::{process::free_port, tree};
 
 /// How long a server may take to start: initdb syncs nothing, but the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ pub const SLOTS: u16 = 4;
 /// The server ends with the test process, even one that was killed: then the pipe closes, and the folder goes as well. A line
 /// in the pipe asks only for the server's end. SIGQUIT makes it leave at once and take its shared memory along.
 const WATCH: &str = r#"folder=$1; shift; "$@" </dev/null >>"$folder/log" 2>&1 & echo $!
-if read -r line; then kill -QUIT $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$folder"; fi"#;
+if read -r line; then kill -QUIT $! 2>/dev/null; wait $!; else kill -QUIT $!; wait $!; rm -rf "$folder"; fi"#;
 
 /// Removes a folder when the test process ends.
 const REMOVE: &str = r#"cat >/dev/null; rm -rf "$1""#;
@@ -201,6 +201,24 @@ impl Postgres {
             assert!(begin.elapsed() < PATIENCE, "postgres does not end");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// kill -9 of all its processes. Start it again with [`Self::restart`].
+    pub fn kill(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            tree::kill(pid);
+        }
+        self.stop();
+    }
+
+    /// Freezes all its processes (SIGSTOP): connections stay open and nobody answers.
+    pub fn freeze(&self) {
+        self.pid.into_iter().for_each(tree::freeze);
+    }
+
+    /// Lets them go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.pid.into_iter().for_each(tree::thaw);
     }
 
     /// What it has logged.

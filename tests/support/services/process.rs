@@ -39,6 +39,12 @@ impl Process {
         Self { pid, watcher }
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Kills it at once, as a machine that is gone.
     pub fn kill(&self) {
         self.signal(Signal::KILL);

@@ -18,11 +18,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
-/// Waits until PostgreSQL takes connections, wherever the settings say that it is. Replicas are not waited for: the primary
-/// stands in.
+/// Waits until the directory takes connections, and every shard where the schema is made at start. Otherwise shards are not
+/// waited for: one that is away keeps its own rooms waiting and nobody else's. Nor are replicas: the primary stands in.
 pub(super) async fn databases(settings: &DatabaseSettings) -> anyhow::Result<()> {
-    let primaries = settings.shards.iter().map(|shard| &shard.primary).chain([&settings.directory.primary]);
-    for primary in primaries {
+    let shards = settings.shards.iter().map(|shard| &shard.primary).filter(|_| settings.migrate);
+    for primary in shards.chain([&settings.directory.primary]) {
         wait_for("PostgreSQL", &primary.host, primary.port).await?;
     }
     Ok(())

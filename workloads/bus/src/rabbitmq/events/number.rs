@@ -1,10 +1,6 @@
 //! The numbers a publisher gives.
 
-use std::{
-    collections::HashMap,
-    num::NonZeroUsize,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, num::NonZeroUsize};
 
 use klatch_domain::{Event, Incarnation};
 use lru::LruCache;
@@ -14,9 +10,9 @@ use crate::payload::events::{self, Stream, StreamTarget};
 /// Processes whose streams are counted at once. One that comes again after that many others begins anew, which its receiver
 /// sees as a gap.
 const MOST_ONES: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
-/// For how long a stream to one process is spoken of after its last message: its loss must be seen, an idle stream costs
-/// nothing.
-const ONE_FOR: Duration = Duration::from_secs(10);
+/// How often a stream to one process is spoken of after its last message, once a second: its loss must be seen, an idle stream
+/// costs nothing. Counted and not timed: a process that was frozen for a minute must still say what it had sent before.
+const ONE_BEATS: u32 = 15;
 
 /// One publisher's streams.
 pub(super) struct Numbers {
@@ -28,7 +24,8 @@ pub(super) struct Numbers {
 
 struct Line {
     number: u64,
-    sent_at: Instant,
+    /// How often it is still spoken of.
+    beats: u32,
 }
 
 impl Numbers {
@@ -44,9 +41,9 @@ impl Numbers {
     pub(super) fn next(&mut self, to: StreamTarget, one: Option<Incarnation>, events: &[Event]) -> Vec<u8> {
         let number = match one {
             Some(one) => {
-                let line = self.ones.get_or_insert_mut(one, || Line { number: 0, sent_at: Instant::now() });
+                let line = self.ones.get_or_insert_mut(one, || Line { number: 0, beats: 0 });
                 line.number += 1;
-                line.sent_at = Instant::now();
+                line.beats = ONE_BEATS;
                 line.number
             }
             None => {
@@ -61,9 +58,13 @@ impl Numbers {
     /// What to say of every stream that may have lost its last message.
     pub(super) fn heartbeats(&mut self) -> Vec<(StreamTarget, Option<Incarnation>, Vec<u8>)> {
         let one = self.stream(StreamTarget::One);
-        let spoken_of = self.ones.iter().filter(|(_, line)| line.sent_at.elapsed() < ONE_FOR);
-        let ones = spoken_of.map(|(to, line)| (StreamTarget::One, Some(*to), events::encode(&one, line.number, &[])));
         let all = self.all.iter().map(|(to, number)| (*to, None, events::encode(&self.stream(*to), *number, &[])));
-        ones.chain(all).collect()
+        let mut beats: Vec<_> = all.collect();
+        let ones = self.ones.iter_mut().filter_map(|(to, line)| {
+            line.beats = line.beats.checked_sub(1)?;
+            Some((StreamTarget::One, Some(*to), events::encode(&one, line.number, &[])))
+        });
+        beats.extend(ones);
+        beats
     }
 }
