@@ -8,9 +8,9 @@ use klatch_domain::Seq;
 use klatch_protocol::http::SignUp;
 use klatch_tests::{
     balancer::{Balancer, Product, Server},
+    encrypted_front::AUTHORITY,
     klatch_process::{Start, Up},
     person::{PASSWORD, Person, http_client, text_of},
-    scripted_server::AUTHORITY,
     writers::{Desk, Order, Way, Writer, oracle::Oracle},
 };
 

@@ -24,7 +24,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::scripted_server::AUTHORITY;
+use crate::encrypted_front::AUTHORITY;
 
 /// How long a test waits for something that must come: generous, as it only bounds a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use klatch_client_sdk::{Client, Credentials, Options, Roots};
 use klatch_domain::{RoomId, Seq};
 
 use super::{CONVERGE_WITHIN, LOOK};
-use crate::{person::PASSWORD, scripted_server::AUTHORITY, writers::oracle::Oracle};
+use crate::{encrypted_front::AUTHORITY, person::PASSWORD, writers::oracle::Oracle};
 
 /// An SDK client on a device of its own, and what of each room was compared.
 pub(super) struct Follower {
