@@ -265,7 +265,7 @@ async fn tls_front(certificates: &Certificates, to: SocketAddr) -> Served {
 
 /// Whether a shape is written and read as agreed; `UPDATE=1` writes the file anew.
 fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, shape: &T, seen: &mut BTreeSet<String>) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/bus").join(format!("{name}.json"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/queries").join(format!("{name}.json"));
     let text = serde_json::to_string(shape).unwrap();
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, format!("{text}\n")).unwrap();
@@ -297,7 +297,7 @@ fn queries_are_as_agreed() {
     golden("query.visible_presence.answer", &VisiblePresenceAnswer { users: vec![user] }, seen);
     golden("query.refusal", &Refusal { error: "why".to_owned() }, seen);
     // A file nobody compares proves nothing.
-    let folder = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/bus")).unwrap();
+    let folder = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/queries")).unwrap();
     let files = folder.map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(&files.filter(|file| file.starts_with("query.")).collect::<BTreeSet<_>>(), seen);
 }

@@ -1,4 +1,4 @@
-//! How queries and their answers are written. Golden files in `tests/golden/bus/`.
+//! How queries and their answers are written. Golden files in `tests/golden/queries/`.
 
 use klatch_domain::{Ordinal, Position, RoomId, RoomKind, Seq, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};

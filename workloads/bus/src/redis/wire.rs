@@ -1,4 +1,4 @@
-//! How signals are written: one JSON object a batch. `tests/golden/bus/signals.json` holds one; a shape is only ever added
+//! How signals are written: one JSON object a batch. `tests/golden/signals/batch.json` holds one; a shape is only ever added
 //! to, as gateways of neighbouring versions work side by side.
 
 use std::sync::Arc;
@@ -144,7 +144,7 @@ fn signal(line: Line) -> Option<Signal> {
 mod tests {
     use super::*;
 
-    const GOLDEN: &str = include_str!("../../../../tests/golden/bus/signals.json");
+    const GOLDEN: &str = include_str!("../../../../tests/golden/signals/batch.json");
 
     fn from() -> Incarnation {
         Incarnation::from_bytes([7; 16])

@@ -137,7 +137,12 @@ impl Naive {
         {
             let line = &room.log[place];
             let same = line.sender == command.sender.user && line.asked.as_ref() == Some(&command.action);
-            return if same { room.stored(place as u64 + 1, true) } else { Answer::Refused("message_id_conflict") };
+            let is_stranger = !room.facts.members.contains_key(&command.sender.user);
+            return match &command.action {
+                _ if same => room.stored(place as u64 + 1, true),
+                Action::Append(_) if is_stranger => Answer::Refused("room_not_found"),
+                _ => Answer::Refused("message_id_conflict"),
+            };
         }
         match &command.action {
             Action::CreateRoom(new) => self.create(command, new.kind, &new.others, now),

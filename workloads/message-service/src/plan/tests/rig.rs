@@ -160,7 +160,9 @@ impl Rig {
             let known = self.known((one.command.room, one.command.message_id));
             let ask = Ask { command: &one.command, met_before: one.met_before, waited_out: false };
             let decision = match (decision, known) {
-                (Decision::Verify(_) | Decision::Twin, Some(known)) => repeat::decide(ask, &known, None),
+                (Decision::Verify(_) | Decision::Twin, Some(known)) => {
+                    repeat::decide(ask, &known, self.heads.get_mut(one.command.room))
+                }
                 (Decision::Twin, None) => Decision::Defer,
                 (decision, _) => decision,
             };
