@@ -25,7 +25,7 @@ test('signing up says what is wrong and lets one in when it is right', async (sc
   await page.getByRole('button', { name: 'Create account' }).click();
   await ada.isIn();
   await page.getByText('No chats yet').waitFor();
-  await page.getByText('Nice and quiet here').waitFor();
+  await page.getByText('Welcome to Klatch').waitFor();
 });
 
 test('a wrong password is told; the right one lets in, and a reload stays in', async (scene) => {

@@ -31,7 +31,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   const seeking = useRef(false);
   const lastOffset = useRef(0);
   /** The end was in view when it was last scrolled. */
-  const sawEnd = useRef(true);
+  const sawEnd = useRef(false);
   const [atEnd, setAtEnd] = useState(true);
   const [flash, setFlash] = useState<string>();
   const [firstShown, setFirstShown] = useState(0);
@@ -44,6 +44,12 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     setAtEnd(true);
     if (latest.current.length > 0) list.current?.scrollToIndex(latest.current.length - 1, { align: 'end' });
   }, []);
+
+  /** The user asks for the end: nothing else is sought any more. */
+  const jumpToEnd = useCallback(() => {
+    seeking.current = false;
+    toEnd();
+  }, [toEnd]);
 
   const read = useCallback(() => {
     const handle = list.current;
@@ -101,7 +107,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     const element = scroller.current;
     if (!element) return;
     const observer = new ResizeObserver(() => {
-      if (stick.current || (sawEnd.current && !aim.current)) toEnd();
+      if (stick.current || (sawEnd.current && !aim.current && !seeking.current)) toEnd();
     });
     observer.observe(element);
     return () => observer.disconnect();
@@ -137,6 +143,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       seeking.current = true;
       stick.current = false;
       const found = () => requestAnimationFrame(() => {
+        // The user has asked for the end meanwhile.
+        if (!seeking.current) return;
         seeking.current = false;
         const index = newIndex(latest.current, newAfter);
         if (index >= 0) toIndex(index, 'start');
@@ -196,7 +204,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     look();
   }, [toEnd, toAim, look]);
 
-  return { list, atEnd, flash, firstShown, toEnd, toIndex, jump, onScroll, onResize };
+  return { list, atEnd, flash, firstShown, toEnd: jumpToEnd, toIndex, jump, onScroll, onResize };
 }
 
 /** Where the list stands, or will as soon as the browser has scrolled it to what was asked for. */
