@@ -196,6 +196,7 @@ export class Driver {
   }
 
   #tick(): void {
+    // Read before the engine reads it: what is not early here is due there.
     const late = this.#environment.now() - (this.#timerAt ?? 0);
     this.#timer = undefined;
     if (late < SLEPT_MS) {
@@ -205,7 +206,7 @@ export class Driver {
       this.tell({ type: 'heard' }, { type: 'tick' });
     }
     // Timers may come a moment early. To the engine it is still to come, so it will not ask for it again.
-    if (this.#timer === undefined && !this.#stopped && (this.#timerAt ?? 0) > this.#environment.now()) this.#setTimer(this.#timerAt);
+    if (late < 0 && this.#timer === undefined && !this.#stopped) this.#setTimer(this.#timerAt);
   }
 }
 
