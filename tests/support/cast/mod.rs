@@ -135,8 +135,14 @@ impl Cast {
         }
     }
 
-    /// Waits until all that was said is stored and everybody has it, and looks whether it is right.
+    /// Waits until all that was said is stored and everybody has it, and looks whether it is right. Everybody goes on afterwards.
     pub async fn converge(&mut self) {
+        self.rest().await;
+        self.desk.tell(Order::Write);
+    }
+
+    /// As `converge`, but nobody says anything afterwards.
+    async fn rest(&mut self) {
         self.desk.tell(Order::Pause);
         let settled = async {
             while self.writers.iter().any(|writer| writer.unsettled() > 0) {
@@ -162,15 +168,12 @@ impl Cast {
         for follower in &mut self.followers {
             follower.converge(&self.oracle, &self.groups).await;
         }
-        self.desk.tell(Order::Write);
     }
 
     /// Reads all groups from their first entry, as everybody sees them: nothing that was right before is wrong now. Answers
     /// how many entries there are in all.
     pub async fn read_all_again(&mut self) -> usize {
-        self.desk.tell(Order::Pause);
-        self.converge().await;
-        self.desk.tell(Order::Pause);
+        self.rest().await;
         let mut fresh = Oracle::default();
         for room in self.groups.iter().flatten() {
             fresh.read(*room, &mut self.readers).await;

@@ -155,7 +155,7 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       return;
     }
     const index = first ? newIndex(timeline, newAfter) : -1;
-    if (index > 0) toIndex(index, 'start');
+    if (index >= 0) toIndex(index, 'start');
     else toEnd();
   }, [client, room, timeline, newAfter, toEnd, toIndex, look]);
 
