@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 EPISODES ?= 20
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench clean tools browser services faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real clean tools browser services faults test-web
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make faults  kill, freeze and cut off parts of the whole platform $(EPISODES) times (EPISODES= changes that)'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
 	@echo 'make bench   release build, then the whole table of figures (some 10 minutes)'
+	@echo 'make bench-real  the same on PostgreSQL, RabbitMQ and Redis, workloads as processes of their own'
 
 # What a fresh machine may lack: a C compiler (SQLite, aws-lc), and strace, which one test watches the disk with.
 tools:
@@ -112,6 +113,10 @@ fuzz:
 bench: tools
 	cargo build --release -p klatch
 	$(CARGO_TARGET_DIR)/release/klatch bench all
+
+bench-real: tools services
+	cargo build --release -p klatch
+	tests/bench-real $(CARGO_TARGET_DIR)/release/klatch
 
 clean:
 	rm -rf $(CARGO_TARGET_DIR)

@@ -385,10 +385,18 @@ async fn databases_that_are_not_right_are_refused_in_words() {
     let refused = unusable(postgres::open(mixed).await);
     assert!(refused.contains("is a shard of klatch"), "{refused}");
 
-    let newer = "INSERT INTO schema_migrations (version, kind, name) VALUES (99, 'shard', 'from the future')";
+    // While an upgrade rolls, the schema is newer than some programs: they go on as long as it has only grown.
+    let grown = "CREATE TABLE from_the_future (); INSERT INTO schema_migrations (version, kind, name, needed) \
+        SELECT 98, kind, 'from the future', needed FROM schema_migrations WHERE version = 8";
+    server.run_in(&cluster.databases[2], grown).await;
+    postgres::migrate(&cluster.options, SLOTS).await.unwrap();
+    cluster.open().await.close().await;
+
+    let newer =
+        "INSERT INTO schema_migrations (version, kind, name, needed) VALUES (99, 'shard', 'without what was', 99)";
     server.run_in(&cluster.databases[2], newer).await;
     let refused = unusable(postgres::open(cluster.options.clone()).await);
-    assert!(refused.contains("by a newer klatch") && refused.contains("99"), "{refused}");
+    assert!(refused.contains("by a newer klatch") && refused.contains("99; this one knows 8"), "{refused}");
     let refused = unusable(postgres::migrate(&cluster.options, SLOTS).await);
     assert!(refused.contains("by a newer klatch"), "{refused}");
 }

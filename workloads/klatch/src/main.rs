@@ -55,6 +55,8 @@ enum Command {
     NotificationService(process::Arguments),
     /// Run one HTTP API, on PostgreSQL, RabbitMQ and Redis.
     Api(process::Arguments),
+    /// Bring a cluster's databases to this version's schema.
+    Migrate(process::migrate::Arguments),
     /// Users of this machine's data folder, whether 'klatch up' runs or not.
     #[command(subcommand)]
     User(admin::UserCommand),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::MessageService(arguments) => process::run::<MessageServiceProcess>(&arguments),
         Command::NotificationService(arguments) => process::run::<NotificationServiceProcess>(&arguments),
         Command::Api(arguments) => process::run::<ApiProcess>(&arguments),
+        Command::Migrate(arguments) => process::migrate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => admin::run_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),

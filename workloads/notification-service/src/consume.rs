@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     num::NonZeroUsize,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Context,
+    present,
     room::{self, Stopped},
 };
 
@@ -22,6 +24,8 @@ use crate::{
 const HELD: usize = 32_768;
 /// Messages decided on whose ids are remembered, in case one comes again: as many as may be unacknowledged at a time.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(HELD * 2).unwrap();
+/// Between two rounds of decisions: what comes due in this time shares its look-ups, and nobody notices a quarter of a second.
+const ROUND: Duration = Duration::from_millis(250);
 
 /// A delivery, and when it is decided on.
 struct Held {
@@ -37,18 +41,20 @@ pub(crate) struct Consume {
     /// In order of arrival; the first is due first, or late with those behind it.
     held: VecDeque<Held>,
     messages: usize,
+    next_round: Instant,
     decided: LruCache<(RoomId, MessageId), ()>,
 }
 
 impl Consume {
     pub(crate) fn new(context: Arc<Context>, stop: CancellationToken) -> Self {
-        Self { context, stop, held: VecDeque::new(), messages: 0, decided: LruCache::new(REMEMBERED) }
+        let decided = LruCache::new(REMEMBERED);
+        Self { context, stop, held: VecDeque::new(), messages: 0, next_round: Instant::now(), decided }
     }
 
     /// Consumes until the service stops or the bus has shut down. What is held then is not acknowledged: another decides on it.
     pub(crate) async fn run(mut self, consumer: &mut dyn NotificationConsumer) {
         loop {
-            let next = self.held.front().map(|held| held.due);
+            let next = self.held.front().map(|held| held.due.max(self.next_round));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
@@ -77,22 +83,13 @@ impl Consume {
     /// Decides on everything whose time has come, then acknowledges it.
     async fn decide_due(&mut self, consumer: &mut dyn NotificationConsumer) -> Result<(), Stopped> {
         let now = Instant::now();
-        let mut tags = Vec::new();
+        self.next_round = now + ROUND;
+        let (tags, mut messages) = self.take_due(now);
+        present::leave_alone(&self.context, &mut messages).await;
         let mut rooms: BTreeMap<RoomId, Vec<NotifyCommand>> = BTreeMap::new();
-        while let Some(held) = self.held.pop_front_if(|held| held.due <= now) {
-            tags.push(held.tag);
-            self.messages -= held.commands.len();
-            for command in held.commands {
-                if self.decided.put((command.room, command.message_id), ()).is_some() {
-                    self.context.metrics.repeats.inc();
-                    continue;
-                }
-                let age = self.context.now().as_millis().saturating_sub(command.at.as_millis());
-                self.context.metrics.age_seconds.observe(age as f64 / 1e3);
-                rooms.entry(command.room).or_default().push(command);
-            }
+        for message in messages {
+            rooms.entry(message.room).or_default().push(message);
         }
-        self.context.metrics.held.set(i64::try_from(self.messages).unwrap_or(i64::MAX));
         let at_once = self.context.settings.rooms_at_once.max(1);
         let (context, stop) = (&*self.context, &self.stop);
         let mut decisions = stream::iter(rooms)
@@ -109,6 +106,26 @@ impl Consume {
             }
         }
         Ok(())
+    }
+
+    /// Deliveries whose time has come, and the messages in them that were not decided on before.
+    fn take_due(&mut self, now: Instant) -> (Vec<u64>, Vec<NotifyCommand>) {
+        let (mut tags, mut messages) = (Vec::new(), Vec::new());
+        while let Some(held) = self.held.pop_front_if(|held| held.due <= now) {
+            tags.push(held.tag);
+            self.messages -= held.commands.len();
+            for command in held.commands {
+                if self.decided.put((command.room, command.message_id), ()).is_some() {
+                    self.context.metrics.repeats.inc();
+                    continue;
+                }
+                let age = self.context.now().as_millis().saturating_sub(command.at.as_millis());
+                self.context.metrics.age_seconds.observe(age as f64 / 1e3);
+                messages.push(command);
+            }
+        }
+        self.context.metrics.held.set(i64::try_from(self.messages).unwrap_or(i64::MAX));
+        (tags, messages)
     }
 }
 

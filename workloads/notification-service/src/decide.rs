@@ -90,15 +90,25 @@ impl Decision {
     }
 }
 
-/// Decides. What cannot change any more is asked first, so that the reason that counts is the lasting one. A position of an
-/// older generation than what was read is read: its log is gone.
+/// What can be decided without asking a database: whether the user's devices are `online` is known by presence.
+#[must_use]
+pub fn decide_early(message: &NotifyCommand, user: UserId, online: bool) -> Option<Decision> {
+    if user == message.sender.user {
+        Some(Decision::Own)
+    } else if message.silent {
+        Some(Decision::Silent)
+    } else {
+        online.then_some(Decision::Online)
+    }
+}
+
+/// Decides. What costs least to know is asked first. A position of an older generation than what was read is read: its log is
+/// gone.
 #[must_use]
 pub fn decide(message: &NotifyCommand, recipient: &Recipient, now: Timestamp) -> Decision {
-    if recipient.user == message.sender.user {
-        return Decision::Own;
-    }
-    if message.silent {
-        return Decision::Silent;
+    let online = recipient.status == Some(PresenceStatus::Online);
+    if let Some(decision) = decide_early(message, recipient.user, online) {
+        return decision;
     }
     if recipient.disabled {
         return Decision::Disabled;
@@ -120,9 +130,6 @@ pub fn decide(message: &NotifyCommand, recipient: &Recipient, now: Timestamp) ->
     }
     if message.position <= recipient.read {
         return Decision::Read;
-    }
-    if recipient.status == Some(PresenceStatus::Online) {
-        return Decision::Online;
     }
     if called { Decision::Mention } else { Decision::Message }
 }

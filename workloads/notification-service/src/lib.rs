@@ -1,13 +1,14 @@
 //! Whom does a message notify? Consumes notify commands, decides, and hands notifications to whoever pushes.
 //!
-//! A command's way: [`consume`] holds it for a moment, so that who reads it at once is left alone; [`room`] reads the room's
-//! members page by page and what is known of them; [`decide`] decides, purely; [`push`] takes what is left. Only then is the
-//! delivery acknowledged: a crash repeats decisions and loses none.
+//! A command's way: [`consume`] holds it for a moment, so that who reads it at once is left alone; [`present`] lets those go who
+//! are online; [`room`] reads the others among the room's members page by page and what is known of them; [`decide`] decides,
+//! purely; [`push`] takes what is left. Only then is the delivery acknowledged: a crash repeats decisions and loses none.
 
 mod consume;
 mod context;
 pub mod decide;
 mod metrics;
+mod present;
 pub mod push;
 mod room;
 

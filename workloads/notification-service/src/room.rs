@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use klatch_bus::{NotifyCommand, PresenceStatus};
+use klatch_bus::NotifyCommand;
 use klatch_domain::{Audience, Position, RoomId, Timestamp, UserId};
 use klatch_store::{MemberToNotify, StoreError};
 use tokio::time::sleep;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     context::Context,
     decide::{Decision, Recipient, decide},
+    present,
     push::Notification,
 };
 
@@ -27,11 +28,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
 
-/// A page of members, and what is known of them.
+/// A page of members.
 struct Page {
+    /// Above this one the next page begins; `None` behind the last.
+    next: Option<UserId>,
+    /// Those whom presence lets go, of a message to the whole room.
+    online: HashSet<UserId>,
+    /// The others, and what is known of them.
     members: Vec<MemberToNotify>,
     reads: HashMap<UserId, Position>,
-    statuses: HashMap<UserId, PresenceStatus>,
     /// (sender, member) with a block between.
     blocks: HashSet<(UserId, UserId)>,
 }
@@ -64,17 +69,13 @@ pub(crate) async fn decide_all(
                 continue;
             }
         };
-        let Some(last) = page.members.last() else { return Ok(()) };
-        after = Some(last.user);
-        let is_last = page.members.len() < PAGE;
         let notifications = of_page(context, &messages, &page);
         if !notifications.is_empty() {
             context.metrics.pushed.inc_by(notifications.len() as u64);
             context.push.push(&notifications).await;
         }
-        if is_last {
-            return Ok(());
-        }
+        let Some(next) = page.next else { return Ok(()) };
+        after = Some(next);
     }
 }
 
@@ -91,6 +92,12 @@ fn of_page(context: &Context, messages: &[NotifyCommand], page: &Page) -> Vec<No
     let mut counts: HashMap<Decision, u64> = HashMap::new();
     let mut notifications = Vec::new();
     for message in messages {
+        if message.audience == Audience::Room {
+            let own = u64::from(page.online.contains(&message.sender.user));
+            let early = if message.silent { Decision::Silent } else { Decision::Online };
+            *counts.entry(Decision::Own).or_default() += own;
+            *counts.entry(early).or_default() += page.online.len() as u64 - own;
+        }
         for member in page.members.iter().filter(|member| is_for(message, member.user)) {
             let decision = decide(message, &page.recipient(message, member), now);
             *counts.entry(decision).or_default() += 1;
@@ -125,7 +132,7 @@ impl Page {
             blocked: self.blocks.contains(&(message.sender.user, member.user)),
             do_not_disturb_until: member.do_not_disturb_until,
             read: self.reads.get(&member.user).copied().unwrap_or_default(),
-            status: self.statuses.get(&member.user).copied(),
+            status: None,
         }
     }
 }
@@ -136,9 +143,18 @@ async fn page(
     messages: &[NotifyCommand],
     after: Option<UserId>,
 ) -> Result<Page, StoreError> {
-    let members = context.directory.members_to_notify(room, after, PAGE).await?;
-    let mut page = Page { members, reads: HashMap::new(), statuses: HashMap::new(), blocks: HashSet::new() };
-    let Some(last) = page.members.last().map(|member| member.user) else { return Ok(page) };
+    let mut members = context.directory.members_to_notify(room, after, PAGE).await?;
+    let last = members.last().map(|member| member.user);
+    let next = last.filter(|_| members.len() == PAGE);
+    let mut online = HashSet::new();
+    if messages.iter().any(|message| message.audience == Audience::Room) {
+        let users: Vec<UserId> = members.iter().map(|member| member.user).collect();
+        online = present::online(context, &users).await;
+    }
+    members
+        .retain(|member| !online.contains(&member.user) && messages.iter().any(|message| is_for(message, member.user)));
+    let mut page = Page { next, online, members, reads: HashMap::new(), blocks: HashSet::new() };
+    let Some(last) = last.filter(|_| !page.members.is_empty()) else { return Ok(page) };
     let users: Vec<UserId> = page.members.iter().map(|member| member.user).collect();
     page.reads = reads(context, room, after, last).await?;
     let senders: HashSet<UserId> = messages.iter().map(|message| message.sender.user).collect();
@@ -146,10 +162,6 @@ async fn page(
         for (by, blocked) in context.directory.blocks_between(sender, &users).await? {
             page.blocks.insert((sender, if by == sender { blocked } else { by }));
         }
-    }
-    // Unknown is no reason to be quiet.
-    if let Ok(statuses) = context.presence.statuses(&users).await {
-        page.statuses = statuses.into_iter().map(|found| (found.user, found.status)).collect();
     }
     Ok(page)
 }

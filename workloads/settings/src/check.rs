@@ -2,8 +2,8 @@
 
 use crate::{
     ApiProcess, BrokerSettings, CacheSettings, DatabaseSettings, GatewayProcess, InternalSettings,
-    MessageServiceProcess, NotificationServiceProcess, NotificationServiceSettings, PostgresSettings, QueriesSettings,
-    TraceSettings,
+    MessageServiceProcess, MigrateProcess, NotificationServiceProcess, NotificationServiceSettings, PostgresSettings,
+    QueriesSettings, TraceSettings,
 };
 
 /// A setting that cannot be meant.
@@ -65,6 +65,12 @@ impl Check for NotificationServiceProcess {
         broker(&self.broker)?;
         cache(&self.cache)?;
         trace(&self.trace)
+    }
+}
+
+impl Check for MigrateProcess {
+    fn check(&self) -> Checked {
+        database(&self.database)
     }
 }
 

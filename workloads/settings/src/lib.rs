@@ -19,7 +19,7 @@ pub use part::{
     InternalSettings, KeysSettings, PoolSettings, PoolerMode, PostgresSettings, QueriesSettings, ShardSettings,
     TlsMode, TlsSettings, TopologySettings, TraceSettings,
 };
-pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, NotificationServiceProcess};
+pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, MigrateProcess, NotificationServiceProcess};
 pub use read::{SettingsError, read_file, read_text};
 pub use secret::{Secret, secret};
 pub use workload::{

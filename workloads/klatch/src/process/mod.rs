@@ -8,10 +8,11 @@ mod api;
 mod bus;
 mod gateway;
 mod message_service;
+pub(crate) mod migrate;
 mod notification_service;
 mod public_keys;
 mod reach;
-mod stores;
+pub(crate) mod stores;
 mod tls;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

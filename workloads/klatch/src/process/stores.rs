@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use klatch_domain::ShardId;
+use klatch_domain::{ShardId, SlotMap};
 use klatch_settings::{
     DatabaseSettings, ENV_DIRECTORY_PASSWORD, ENV_SHARD_PASSWORD, PoolerMode, PostgresSettings, TlsMode, secret,
 };
@@ -14,27 +14,34 @@ use klatch_store::postgres::{
 use crate::workload::Stores;
 
 /// The open databases of a cluster.
-pub(super) struct Opened(PostgresStores);
+pub(crate) struct Opened(PostgresStores);
 
 impl Opened {
     /// For a workload.
-    pub(super) fn stores(&self) -> Stores {
+    pub(crate) fn stores(&self) -> Stores {
         Stores { directory: Arc::<PostgresDirectory>::clone(&self.0.directory), shards: self.0.shards.clone() }
     }
 
     /// Ends all connections, once what is on its way is done.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.0.close().await;
     }
 }
 
 /// Opens a cluster's databases, and makes them first where the settings say so.
-pub(super) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> {
-    let options = options(settings)?;
+///
+/// # Errors
+/// Which database cannot be used, and why.
+pub(crate) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> {
     if settings.migrate {
-        postgres::migrate(&options, settings.slots).await.context("cannot migrate the databases")?;
+        migrate(settings).await?;
     }
-    Ok(Opened(postgres::open(options).await.context("cannot open the databases")?))
+    Ok(Opened(postgres::open(options(settings)?).await.context("cannot open the databases")?))
+}
+
+/// Brings a cluster's databases to this version's schema, and makes their slots where there are none.
+pub(super) async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<SlotMap> {
+    postgres::migrate(&options(settings)?, settings.slots).await.context("cannot migrate the databases")
 }
 
 fn options(settings: &DatabaseSettings) -> anyhow::Result<Options> {

@@ -1,5 +1,9 @@
 //! Brings a database to the newest schema: forward only, all that is missing in one transaction, under a lock that ends
 //! with it. What is applied stands in `schema_migrations`.
+//!
+//! A schema is ahead of programs for as long as an upgrade rolls: the new schema comes first, and programs of the version before
+//! go on, start again and are even rolled back to. So migrations only add, and each row says since which migration a program
+//! must know the schema to use it. What takes something away comes a version later and raises that number.
 
 use sqlx::{Connection as _, PgConnection, raw_sql, types::Uuid};
 use tokio::time::timeout;
@@ -16,7 +20,8 @@ use crate::StoreError;
 const LOCK: i64 = 0x4b4c_4154_4348;
 /// The oldest server this is for: row triggers that can be replaced came with 14, and 15 is the oldest it is tested with.
 const OLDEST_SERVER: i32 = 150_000;
-const UNDEFINED_TABLE: &str = "42P01";
+/// Undefined table, undefined column: the record of migrations is not there, or as it was at first.
+const UNMIGRATED: [&str; 2] = ["42P01", "42703"];
 /// DDL may take long, but never waits long for a lock: everyone behind it would wait as well.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10s'; \
     SET LOCAL idle_in_transaction_session_timeout = 0";
@@ -26,6 +31,8 @@ const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_time
 pub(super) struct Schema {
     /// For people, and in the table.
     pub(super) noun: &'static str,
+    /// The number of the last migration that older programs cannot go on with: who knows it can use what comes after it.
+    needed: i32,
     /// Name and statements of migration 1, 2, ...
     migrations: &'static [(&'static str, &'static str)],
 }
@@ -38,6 +45,7 @@ macro_rules! migrations {
 
 pub(super) const DIRECTORY: Schema = Schema {
     noun: "directory",
+    needed: 7,
     migrations: migrations!(
         "directory",
         "0001_slots",
@@ -52,6 +60,7 @@ pub(super) const DIRECTORY: Schema = Schema {
 
 pub(super) const SHARD: Schema = Schema {
     noun: "shard",
+    needed: 8,
     migrations: migrations!(
         "shard",
         "0001_slots",
@@ -70,14 +79,17 @@ impl Schema {
         self.migrations.len() as i32
     }
 
-    fn refuse_newer(&self, version: i32) -> Result<(), StoreError> {
-        if version <= self.newest() {
+    /// Refuses what a newer program has made of the database, unless it has only added to it.
+    fn refuse_newer(&self, applied: &Applied) -> Result<(), StoreError> {
+        if applied.version <= self.newest() || applied.needed <= self.newest() {
             return Ok(());
         }
         Err(unusable(format!(
-            "the {} was migrated by a newer klatch (schema {version}, this program knows {}): start the newer program, \
-             or restore a backup",
+            "the {} was migrated by a newer klatch (schema {}, for programs that know {}; this one knows {}): start the newer \
+             program, or restore a backup",
             self.noun,
+            applied.version,
+            applied.needed,
             self.newest()
         )))
     }
@@ -88,6 +100,13 @@ impl Schema {
         }
         Err(unusable(format!("this database is a {kind} of klatch, not a {}", self.noun)))
     }
+}
+
+/// What stands in a database.
+struct Applied {
+    kind: String,
+    version: i32,
+    needed: i32,
 }
 
 fn unusable(detail: String) -> StoreError {
@@ -125,33 +144,28 @@ pub(super) async fn commit(connection: &mut PgConnection) -> Result<(), StoreErr
 /// Applies what the database lacks.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] for a newer database, one of another kind, and a server that is too old;
+/// [`StoreError::Unusable`] for one that a newer program has changed rather than added to, one of another kind, and a server that is too old;
 /// [`StoreError::Unavailable`]. All of it is done, or nothing.
 pub(super) async fn migrate(connection: &mut PgConnection, schema: Schema) -> Result<(), StoreError> {
     check_server(connection).await?;
     begin(connection).await?;
-    raw_sql(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, kind text NOT NULL, \
-         name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
-    )
-    .execute(&mut *connection)
-    .await
-    .step("migrate")?;
-    let version = match read_version(connection).await? {
+    raw_sql(RECORD).execute(&mut *connection).await.step("migrate")?;
+    let version = match read_applied(connection).await? {
         None => 0,
-        Some((kind, version)) => {
-            schema.refuse_other(&kind)?;
-            schema.refuse_newer(version)?;
-            version
+        Some(applied) => {
+            schema.refuse_other(&applied.kind)?;
+            schema.refuse_newer(&applied)?;
+            applied.version
         }
     };
     for (index, (name, statements)) in (1i32..).zip(schema.migrations).skip(version.unsigned_abs() as usize) {
         raw_sql(*statements).execute(&mut *connection).await.step("migrate")?;
-        sqlx::query("INSERT INTO schema_migrations (version, kind, name) VALUES ($1, $2, $3)")
+        sqlx::query("INSERT INTO schema_migrations (version, kind, name, needed) VALUES ($1, $2, $3, $4)")
             .persistent(false)
             .bind(index)
             .bind(schema.noun)
             .bind(*name)
+            .bind(schema.needed)
             .execute(&mut *connection)
             .await
             .step("migrate")?;
@@ -178,18 +192,27 @@ async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Kind and newest version; None: nothing was applied yet.
-async fn read_version(connection: &mut PgConnection) -> Result<Option<(String, i32)>, StoreError> {
+/// The second statement is for databases from before the column; it looks first, as it would wait for everyone who reads.
+const RECORD: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, kind text NOT NULL, \
+         name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), needed integer NOT NULL DEFAULT 1);
+    DO $$ BEGIN
+        IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'schema_migrations'::regclass AND attname = 'needed') THEN
+            ALTER TABLE schema_migrations ADD COLUMN needed integer NOT NULL DEFAULT 1;
+        END IF;
+    END $$";
+
+/// None: nothing was applied yet.
+async fn read_applied(connection: &mut PgConnection) -> Result<Option<Applied>, StoreError> {
     let row =
         sqlx::query(NEWEST).persistent(false).fetch_optional(connection).await.step("read the schema's number")?;
-    row.map(|row| version_of(&row)).transpose()
+    row.map(|row| applied(&row)).transpose()
 }
 
-const NEWEST: &str = "SELECT kind, version FROM schema_migrations ORDER BY version DESC LIMIT 1";
+const NEWEST: &str = "SELECT kind, version, needed FROM schema_migrations ORDER BY version DESC LIMIT 1";
 
-fn version_of(row: &sqlx::postgres::PgRow) -> Result<(String, i32), StoreError> {
+fn applied(row: &sqlx::postgres::PgRow) -> Result<Applied, StoreError> {
     const STEP: &str = "read the schema's number";
-    Ok((get(row, 0).step(STEP)?, get(row, 1).step(STEP)?))
+    Ok(Applied { kind: get(row, 0).step(STEP)?, version: get(row, 1).step(STEP)?, needed: get(row, 2).step(STEP)? })
 }
 
 /// Whether this program can use the database as it is. Changes nothing.
@@ -199,19 +222,20 @@ fn version_of(row: &sqlx::postgres::PgRow) -> Result<(String, i32), StoreError> 
 pub(super) async fn check_schema(database: &Database, schema: Schema) -> Result<(), StoreError> {
     const STEP: &str = "read the schema's number";
     let rows = match database.try_write(STEP, sqlx::query(NEWEST)).await? {
-        Err(error) if refusal(&error).is_some_and(|refusal| refusal.code() == UNDEFINED_TABLE) => Vec::new(),
+        Err(error) if refusal(&error).is_some_and(|refusal| UNMIGRATED.contains(&refusal.code())) => Vec::new(),
         rows => rows.step(STEP)?,
     };
     let Some(row) = rows.first() else {
-        return Err(unusable(format!("the {} has no schema yet: run `klatch migrate`", schema.noun)));
+        return Err(unusable(format!("the {} is not migrated yet: run `klatch migrate`", schema.noun)));
     };
-    let (kind, version) = version_of(row)?;
-    schema.refuse_other(&kind)?;
-    schema.refuse_newer(version)?;
-    if version < schema.newest() {
+    let applied = applied(row)?;
+    schema.refuse_other(&applied.kind)?;
+    schema.refuse_newer(&applied)?;
+    if applied.version < schema.newest() {
         return Err(unusable(format!(
-            "the {} has schema {version}, this program needs {}: run `klatch migrate`",
+            "the {} has schema {}, this program needs {}: run `klatch migrate`",
             schema.noun,
+            applied.version,
             schema.newest()
         )));
     }

@@ -1,5 +1,5 @@
-//! Users, rooms and access tokens for measuring, written straight through the store of a stopped data folder: by sign-ups,
-//! with a password hash each, 15,000 users would take minutes.
+//! Users, rooms and access tokens for measuring, written straight through the stores of either twin: by sign-ups, with a
+//! password hash each, 15,000 users would take minutes.
 
 mod rooms;
 mod users;
@@ -14,11 +14,15 @@ use anyhow::{Context, ensure};
 use klatch_domain::Timestamp;
 use klatch_identity::Keys;
 use klatch_service_kit::Clock;
-use klatch_settings::{DEFAULT_DATA, StoreSettings};
-use klatch_store::{Directory, Shards, sqlite};
+use klatch_settings::{ApiProcess, Check, DEFAULT_DATA, StoreSettings, read_file};
+use klatch_store::{Directory, sqlite};
 
 use super::accounts::Accounts;
-use crate::up::lock::{DataFolder, KEYS_FOLDER};
+use crate::{
+    process,
+    up::lock::{DataFolder, KEYS_FOLDER},
+    workload::Stores,
+};
 
 /// How long the tokens are good: a series of measurements.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
@@ -43,6 +47,9 @@ pub(crate) struct Arguments {
     /// Data folder of a 'klatch up' that is not running; made when it is not there
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
+    /// Settings of a 'klatch api', instead of a data folder: its databases and its signing keys. It may run meanwhile
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    settings: Option<PathBuf>,
 }
 
 /// How much to make.
@@ -59,10 +66,30 @@ pub(super) struct Wanted {
 /// When the folder is in use, the numbers do not fit together, or something cannot be written.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { users, direct_rooms, group, .. } = *arguments;
-    provision(&arguments.data, Wanted { users, direct_rooms, group })?.write(&arguments.out)
+    let wanted = Wanted { users, direct_rooms, group };
+    let accounts = match &arguments.settings {
+        Some(settings) => provision_cluster(settings, wanted),
+        None => provision(&arguments.data, wanted),
+    };
+    accounts?.write(&arguments.out)
 }
 
-/// Makes users, rooms and tokens. What was in the folder stays.
+/// Makes users, rooms and tokens in the databases of a cluster. What was there stays.
+fn provision_cluster(settings: &Path, wanted: Wanted) -> anyhow::Result<Accounts> {
+    check(wanted)?;
+    let settings: ApiProcess = read_file(settings)?;
+    settings.check()?;
+    let keys = Keys::open_existing(&settings.keys.folder).context("cannot open the signing keys")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let opened = process::stores::open(&settings.database).await?;
+        let made = make(&opened.stores(), &keys, wanted, now()).await;
+        opened.close().await;
+        made
+    })
+}
+
+/// Makes users, rooms and tokens in a data folder. What was there stays.
 ///
 /// # Errors
 /// As [`run`].
@@ -75,9 +102,8 @@ pub(super) fn provision(data: &Path, wanted: Wanted) -> anyhow::Result<Accounts>
         let StoreSettings { slots, shards, readers } = StoreSettings::default();
         let stores = sqlite::open(folder.path(), sqlite::Options { slots, shards, readers })
             .context("cannot open the data folder")?;
-        let now = Timestamp::from_millis(Clock::system().millis());
         let directory: Arc<dyn Directory> = Arc::clone(&stores.directory) as _;
-        let made = make(&Destination { directory, shards: stores.shards.clone() }, &keys, wanted, now).await;
+        let made = make(&Stores { directory, shards: stores.shards.clone() }, &keys, wanted, now()).await;
         stores.close().await;
         made
     })
@@ -95,13 +121,11 @@ fn check(wanted: Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where it is written to: the stores of either twin.
-struct Destination {
-    directory: Arc<dyn Directory>,
-    shards: Shards,
+fn now() -> Timestamp {
+    Timestamp::from_millis(Clock::system().millis())
 }
 
-async fn make(stores: &Destination, keys: &Keys, wanted: Wanted, now: Timestamp) -> anyhow::Result<Accounts> {
+async fn make(stores: &Stores, keys: &Keys, wanted: Wanted, now: Timestamp) -> anyhow::Result<Accounts> {
     let members = users::make(stores, wanted.users, now).await?;
     let direct_rooms = rooms::make_direct(stores, &members, wanted.direct_rooms, now).await?;
     let groups = rooms::make_group(stores, &members[..wanted.group], now).await?;
@@ -139,8 +163,7 @@ mod tests {
         assert_eq!(Accounts::read(&file).unwrap(), accounts);
 
         let keys = Keys::open(&data.join(KEYS_FOLDER)).unwrap();
-        let now = Timestamp::from_millis(Clock::system().millis());
-        let in_50_minutes = now.plus(Duration::from_secs(3_000));
+        let in_50_minutes = now().plus(Duration::from_secs(3_000));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let StoreSettings { slots, shards, readers } = StoreSettings::default();

@@ -15,15 +15,15 @@ use klatch_store::{
 };
 use serde::Serialize;
 
-use super::{Destination, UNDER_WAY, users::Provisioned};
-use crate::bench::accounts::Group;
+use super::{UNDER_WAY, users::Provisioned};
+use crate::{bench::accounts::Group, workload::Stores};
 
 /// Rooms of one call of a store.
 const ROOMS_A_CALL: usize = 250;
 
 /// Makes this many direct rooms, as far as they go between users who have none yet.
 pub(super) async fn make_direct(
-    stores: &Destination,
+    stores: &Stores,
     members: &[Provisioned],
     count: usize,
     now: Timestamp,
@@ -44,11 +44,7 @@ pub(super) async fn make_direct(
 }
 
 /// Makes a group of all of these; of nobody, none.
-pub(super) async fn make_group(
-    stores: &Destination,
-    members: &[Provisioned],
-    now: Timestamp,
-) -> anyhow::Result<Vec<Group>> {
+pub(super) async fn make_group(stores: &Stores, members: &[Provisioned], now: Timestamp) -> anyhow::Result<Vec<Group>> {
     if members.is_empty() {
         return Ok(Vec::new());
     }
@@ -152,7 +148,7 @@ fn entry(seq: u64, sender: Sender, draft: Draft, at: Timestamp) -> Entry {
 }
 
 /// Writes the logs, then the projections that follow from them.
-async fn store(stores: &Destination, plans: Vec<Plan>) -> anyhow::Result<()> {
+async fn store(stores: &Stores, plans: Vec<Plan>) -> anyhow::Result<()> {
     let (mut rooms, mut members, mut writes) = (Vec::new(), Vec::new(), HashMap::<ShardId, Vec<Vec<Write>>>::new());
     for plan in plans {
         writes.entry(stores.shards.map().shard_of(plan.room.id)).or_default().push(plan.writes);

@@ -6,8 +6,8 @@ use klatch_domain::{Sender, SessionId, Timestamp, UserId, Username};
 use klatch_identity::Keys;
 use klatch_store::directory::{Session, SessionKind, User};
 
-use super::{Destination, TOKEN_LIFETIME, UNDER_WAY};
-use crate::bench::accounts::Account;
+use super::{TOKEN_LIFETIME, UNDER_WAY};
+use crate::{bench::accounts::Account, workload::Stores};
 
 /// In the place of a password hash: no password matches it.
 const NO_PASSWORD: &str = "!";
@@ -28,7 +28,7 @@ impl Provisioned {
 }
 
 /// Makes this many users, in the order of their ids.
-pub(super) async fn make(stores: &Destination, count: usize, now: Timestamp) -> anyhow::Result<Vec<Provisioned>> {
+pub(super) async fn make(stores: &Stores, count: usize, now: Timestamp) -> anyhow::Result<Vec<Provisioned>> {
     // Names of an earlier run may be there already.
     let run = &SessionId::now().to_string().replace('-', "")[20..];
     let users = (0..count).map(|number| one(run, number, now)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -72,7 +72,7 @@ fn one(run: &str, number: usize, now: Timestamp) -> anyhow::Result<(User, Sessio
     Ok((user, session))
 }
 
-async fn write(stores: &Destination, user: &User, session: &Session) -> anyhow::Result<()> {
+async fn write(stores: &Stores, user: &User, session: &Session) -> anyhow::Result<()> {
     stores.directory.create_user(user, NO_PASSWORD).await.context("cannot write a user")?;
     stores.directory.create_session(session).await.context("cannot write a session")
 }
