@@ -11,7 +11,10 @@ use futures_util::{StreamExt, stream};
 use klatch_bus::{NotificationConsumer, NotifyCommand, NotifyDelivery};
 use klatch_domain::{MessageId, RoomId};
 use lru::LruCache;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +29,9 @@ const HELD: usize = 32_768;
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(HELD * 2).unwrap();
 /// Between two rounds of decisions: what comes due in this time shares its look-ups, and nobody notices a quarter of a second.
 const ROUND: Duration = Duration::from_millis(250);
+
+/// After this many acknowledgements others who share the thread have their turn.
+const ACKNOWLEDGED_A_TURN: usize = 64;
 
 /// A delivery, and when it is decided on.
 struct Held {
@@ -99,7 +105,10 @@ impl Consume {
             decided?;
         }
         drop(decisions);
-        for tag in tags {
+        for (number, tag) in tags.into_iter().enumerate() {
+            if number % ACKNOWLEDGED_A_TURN == ACKNOWLEDGED_A_TURN - 1 {
+                yield_now().await;
+            }
             if consumer.acknowledge(tag).await.is_err() {
                 // Whoever has it now decides again; the same notification replaces the first.
                 tracing::debug!("notify commands went to another consumer");

@@ -8,7 +8,7 @@ use std::{
 use klatch_bus::NotifyCommand;
 use klatch_domain::{Audience, Position, RoomId, Timestamp, UserId};
 use klatch_store::{MemberToNotify, StoreError};
-use tokio::time::sleep;
+use tokio::{task::yield_now, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -69,7 +69,7 @@ pub(crate) async fn decide_all(
                 continue;
             }
         };
-        let notifications = of_page(context, &messages, &page);
+        let notifications = of_page(context, &messages, &page).await;
         if !notifications.is_empty() {
             context.metrics.pushed.inc_by(notifications.len() as u64);
             context.push.push(&notifications).await;
@@ -87,7 +87,7 @@ fn drop_late(context: &Context, messages: &mut Vec<NotifyCommand>) {
     context.metrics.decided(Decision::TooLate, (before - messages.len()) as u64);
 }
 
-fn of_page(context: &Context, messages: &[NotifyCommand], page: &Page) -> Vec<Notification> {
+async fn of_page(context: &Context, messages: &[NotifyCommand], page: &Page) -> Vec<Notification> {
     let now = context.now();
     let mut counts: HashMap<Decision, u64> = HashMap::new();
     let mut notifications = Vec::new();
@@ -98,6 +98,8 @@ fn of_page(context: &Context, messages: &[NotifyCommand], page: &Page) -> Vec<No
             *counts.entry(Decision::Own).or_default() += own;
             *counts.entry(early).or_default() += page.online.len() as u64 - own;
         }
+        // A page of decisions is work enough for one turn.
+        yield_now().await;
         for member in page.members.iter().filter(|member| is_for(message, member.user)) {
             let decision = decide(message, &page.recipient(message, member), now);
             *counts.entry(decision).or_default() += 1;
