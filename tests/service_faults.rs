@@ -13,6 +13,8 @@ mod collide;
 mod inflict;
 #[path = "service_faults/plan.rs"]
 mod plan;
+#[path = "service_faults/prefix.rs"]
+mod prefix;
 #[path = "service_faults/stage.rs"]
 mod stage;
 
@@ -46,7 +48,7 @@ async fn whatever_dies_nothing_acknowledged_is_lost() {
     let began = Instant::now();
     let mut stage = Stage::set().await;
     eprintln!("everything runs after {:.1?}", began.elapsed());
-    let mut accounts = Vec::new();
+    let mut accounts = Tally::default();
     for (place, episode) in episodes.iter().enumerate() {
         eprintln!("{:>4} s  episode {}: {}", began.elapsed().as_secs(), place + 1, episode.fault);
         let account = tokio::time::timeout(EPISODE_WITHIN, inflict::play(&mut stage, *episode)).await;
@@ -55,14 +57,13 @@ async fn whatever_dies_nothing_acknowledged_is_lost() {
             "        {} stored meanwhile, converged after {:.1?}; {}",
             account.stored, account.converged, account.note
         );
-        accounts.push(account);
+        accounts.0.push(account);
     }
     let entries = stage.cast.read_all_again().await;
     stage.platform.check_memory();
-    eprintln!("{}", summary(&accounts));
     eprintln!(
         "{} episodes in {} s, {} messages acknowledged, {entries} entries, {} connections; refused for now: {:?}; most memory: {}",
-        accounts.len(),
+        accounts.0.len(),
         began.elapsed().as_secs(),
         stage.cast.desk.stored(),
         stage.cast.desk.connections(),
@@ -86,6 +87,16 @@ async fn behind_balancers_deaths_and_reloads_lose_nothing() {
         }
     }
     stage.cast.read_all_again().await;
+}
+
+/// What was played, shown at the end by kind, also when that is a panic.
+#[derive(Default)]
+struct Tally(Vec<Account>);
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        eprintln!("{}", summary(&self.0));
+    }
 }
 
 /// Episodes by kind.

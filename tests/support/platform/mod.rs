@@ -80,13 +80,14 @@ impl Platform {
 
     /// kill -9. Start it again with [`Self::start_again`].
     pub fn kill(&mut self, part: Part) {
-        match part {
+        // It waits until the port is closed, and those who write must not wait with it.
+        tokio::task::block_in_place(|| match part {
             Part::Shard(number) => self.shards[number].kill(),
             Part::Directory => self.directory.kill(),
             Part::Broker => self.broker.kill(),
             Part::Cache => self.cache.kill(),
             part => self.workload(part).kill(),
-        }
+        });
     }
 
     /// Starts what was killed. A service answers when this returns; a workload is left to come up by itself.
