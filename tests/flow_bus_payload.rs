@@ -137,7 +137,10 @@ fn an_unknown_event_is_skipped_and_counted_and_the_rest_is_read() {
         serde_json::from_slice(&events::encode(&STREAM, 3, &[known.clone(), known.clone()])).expect("JSON");
     value["events"].as_array_mut().expect("events").insert(1, json!({"poll_closed": {"room": 1}}));
     let read = events::decode(value.to_string().as_bytes()).expect("a message");
-    assert_eq!(read, events::Message { stream: STREAM, number: 3, events: vec![known.clone(), known], skipped: 1, last: false });
+    assert_eq!(
+        read,
+        events::Message { stream: STREAM, number: 3, events: vec![known.clone(), known], skipped: 1, last: false }
+    );
 }
 
 #[test]

@@ -338,7 +338,8 @@ async fn a_receipt_comes_when_the_broker_has_it_and_not_before() {
     let mut receiver = direct.events.subscribe(ONE, true).await;
     let (parts, proxy) = publisher_by_proxy(&place).await;
     let mut publisher = parts.events.publisher(TWO);
-    let targets = |which| vec![(Target::One(ONE), vec![event(which)]), (Target::Lane(RoomId::now()), vec![event(which)])];
+    let targets =
+        |which| vec![(Target::One(ONE), vec![event(which)]), (Target::Lane(RoomId::now()), vec![event(which)])];
     within("a receipt", publisher.publish(targets(1)).await).await;
     for cut in [Proxy::cut, Proxy::freeze] {
         cut(&proxy);

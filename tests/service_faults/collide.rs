@@ -95,7 +95,8 @@ impl Speaker {
 
 /// Statements that wait to write into the log.
 async fn writes_waiting(watcher: &mut PgConnection) -> i64 {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO entries%'";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO entries%'";
     sqlx::query(waiting).fetch_one(watcher).await.expect("it counts").get(0)
 }
 
@@ -129,7 +130,10 @@ async fn collide(fence: bool) -> Met {
     let shard = platform.shard(usize::from(map.shard_of(room).0));
     let (mut lock, mut watcher) = (shard.connect(DATABASE).await, shard.connect(DATABASE).await);
     if !fence {
-        sqlx::raw_sql("ALTER TABLE entries DROP CONSTRAINT entry_by_seq").execute(&mut lock).await.expect("it is dropped");
+        sqlx::raw_sql("ALTER TABLE entries DROP CONSTRAINT entry_by_seq")
+            .execute(&mut lock)
+            .await
+            .expect("it is dropped");
     }
     let before = platform.entries_written().await;
     for _ in 0..NOISE {

@@ -87,7 +87,10 @@ impl Metrics {
             closed_by_client: closed.with_label_values(&["client"]),
             gone: closed.with_label_values(&["gone"]),
             gaps: counter("klatch_gateway_gaps_total", "Times that something was missed.")?,
-            rooms_asked_again: counter("klatch_gateway_rooms_asked_again_total", "Rooms without an answer after a gap.")?,
+            rooms_asked_again: counter(
+                "klatch_gateway_rooms_asked_again_total",
+                "Rooms without an answer after a gap.",
+            )?,
             queries_failed: counter("klatch_gateway_queries_failed_total", "Questions to api without an answer.")?,
             presence_failed: counter("klatch_gateway_presence_failed_total", "Calls of presence that failed.")?,
             rate_limits_failed: counter("klatch_gateway_rate_limits_failed_total", "Sends not counted elsewhere.")?,

@@ -148,7 +148,10 @@ async fn ask(core: Arc<Core>, rooms: Vec<RoomId>) -> Vec<RoomId> {
         Ok(Ok(heads)) => heads,
         failed => {
             core.instruments.metrics.queries_failed.inc();
-            let reason = failed.map_or_else(|_| "no answer in time".to_owned(), |answer| answer.err().map(|error| error.to_string()).unwrap_or_default());
+            let reason = failed.map_or_else(
+                |_| "no answer in time".to_owned(),
+                |answer| answer.err().map(|error| error.to_string()).unwrap_or_default(),
+            );
             tracing::warn!(reason, rooms = rooms.len(), "cannot ask where rooms stand; asking again");
             return rooms;
         }
