@@ -76,15 +76,18 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
 test: tools services
-	@echo '[1/5] building the klatch binary that the tests start'
+	@echo '[1/6] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
-	@echo '[2/5] building the tests'
+	@echo '[2/6] building the tests'
 	@cargo test --workspace --no-run
-	@echo '[3/5] running them'
+	@cargo test --workspace --no-run --test service_faults
+	@echo '[3/6] running them'
 	@cargo test --workspace --no-fail-fast
-	@echo '[4/5] building the web client'
+	@echo '[4/6] killing, freezing and cutting off parts of the whole platform, $(EPISODES) times'
+	@KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
+	@echo '[5/6] building the web client'
 	@$(MAKE) --no-print-directory web
-	@echo '[5/5] running its tests'
+	@echo '[6/6] running its tests'
 	@cd $(WEB) && npm test --silent
 	@echo 'All tests passed. Next: make up, and say the first word.'
 

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use klatch_bus::payload::{PayloadError, commands, events, notifications, watermarks};
+use klatch_bus::payload::{PayloadError, commands, events, events::StreamTarget, notifications, watermarks};
 use klatch_domain::{Command, Event};
 use klatch_tests::{
     arbitrary_bus,
@@ -48,14 +48,21 @@ fn payloads_are_as_agreed() {
     }
     for (name, event) in bus_payloads::events() {
         let text = golden(name, &events::encode(&STREAM, 17, std::slice::from_ref(&event)));
-        let expected = events::Message { stream: STREAM, number: 17, events: vec![event], skipped: 0 };
+        let expected = events::Message { stream: STREAM, number: 17, events: vec![event], skipped: 0, last: false };
         assert_eq!(events::decode(text.as_bytes()).expect("a message"), expected, "{name}");
         files.insert(name);
     }
     let text = golden("event.heartbeat", &events::encode(&STREAM, 17, &[]));
-    let expected = events::Message { stream: STREAM, number: 17, events: vec![], skipped: 0 };
+    let expected = events::Message { stream: STREAM, number: 17, events: vec![], skipped: 0, last: false };
     assert_eq!(events::decode(text.as_bytes()).expect("a heartbeat"), expected);
     files.insert("event.heartbeat");
+    for (name, last) in [("event.life", false), ("event.life.last", true)] {
+        let text = golden(name, &events::encode_life(STREAM.from, last));
+        let read = events::decode(text.as_bytes()).expect("a heartbeat");
+        assert_eq!((read.stream.publisher, read.stream.to, read.number), (events::LIFE, StreamTarget::Everyone, 0));
+        assert_eq!((read.events.len(), read.last), (0, last));
+        files.insert(name);
+    }
     for (name, moved) in bus_payloads::watermarks() {
         let text = golden(name, &watermarks::encode(&[moved]));
         assert_eq!(watermarks::decode(text.as_bytes()).expect("moves"), [moved], "{name}");
@@ -130,7 +137,10 @@ fn an_unknown_event_is_skipped_and_counted_and_the_rest_is_read() {
         serde_json::from_slice(&events::encode(&STREAM, 3, &[known.clone(), known.clone()])).expect("JSON");
     value["events"].as_array_mut().expect("events").insert(1, json!({"poll_closed": {"room": 1}}));
     let read = events::decode(value.to_string().as_bytes()).expect("a message");
-    assert_eq!(read, events::Message { stream: STREAM, number: 3, events: vec![known.clone(), known], skipped: 1 });
+    assert_eq!(
+        read,
+        events::Message { stream: STREAM, number: 3, events: vec![known.clone(), known], skipped: 1, last: false }
+    );
 }
 
 #[test]
@@ -180,7 +190,7 @@ proptest! {
     #[test]
     fn events_are_read_as_they_were_written(all in vec(arbitrary_bus::event(), 0..6), number: u64) {
         let read = events::decode(&events::encode(&STREAM, number, &all)).expect("a message");
-        prop_assert_eq!(read, events::Message { stream: STREAM, number, events: all, skipped: 0 });
+        prop_assert_eq!(read, events::Message { stream: STREAM, number, events: all, skipped: 0, last: false });
     }
 
     #[test]

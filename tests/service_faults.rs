@@ -7,14 +7,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
+#[path = "service_faults/collide.rs"]
+mod collide;
 #[path = "service_faults/inflict.rs"]
 mod inflict;
 #[path = "service_faults/plan.rs"]
 mod plan;
+#[path = "service_faults/prefix.rs"]
+mod prefix;
 #[path = "service_faults/stage.rs"]
 mod stage;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use inflict::Account;
 use plan::{Episode, Fault, Victim};
@@ -23,6 +30,8 @@ use stage::Stage;
 
 /// Episodes of one run of `make test`.
 const EPISODES: usize = 20;
+/// What one may take: its fault (an outage 70 s, the longest), and each of the bounds of its way back.
+const EPISODE_WITHIN: Duration = Duration::from_secs(600);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -35,27 +44,26 @@ async fn whatever_dies_nothing_acknowledged_is_lost() {
     let count = number("KLATCH_FAULTS_EPISODES").map_or(EPISODES, |count| usize::try_from(count).unwrap());
     eprintln!("KLATCH_FAULTS_SEED={seed} KLATCH_FAULTS_EPISODES={count}");
     let only = std::env::var("KLATCH_FAULTS_ONLY").unwrap_or_default();
-    let episodes = plan::draw(&mut StdRng::seed_from_u64(seed), count);
-    let episodes: Vec<_> = episodes.into_iter().filter(|episode| episode.fault.to_string().contains(&only)).collect();
+    let episodes = plan::draw(&mut StdRng::seed_from_u64(seed), count, &only);
     let began = Instant::now();
     let mut stage = Stage::set().await;
     eprintln!("everything runs after {:.1?}", began.elapsed());
-    let mut accounts = Vec::new();
+    let mut accounts = Tally::default();
     for (place, episode) in episodes.iter().enumerate() {
         eprintln!("{:>4} s  episode {}: {}", began.elapsed().as_secs(), place + 1, episode.fault);
-        let account = inflict::play(&mut stage, *episode).await;
+        let account = tokio::time::timeout(EPISODE_WITHIN, inflict::play(&mut stage, *episode)).await;
+        let account = account.unwrap_or_else(|_| panic!("{} did not end within {EPISODE_WITHIN:?}", episode.fault));
         eprintln!(
             "        {} stored meanwhile, converged after {:.1?}; {}",
             account.stored, account.converged, account.note
         );
-        accounts.push(account);
+        accounts.0.push(account);
     }
     let entries = stage.cast.read_all_again().await;
     stage.platform.check_memory();
-    eprintln!("{}", summary(&accounts));
     eprintln!(
         "{} episodes in {} s, {} messages acknowledged, {entries} entries, {} connections; refused for now: {:?}; most memory: {}",
-        accounts.len(),
+        accounts.0.len(),
         began.elapsed().as_secs(),
         stage.cast.desk.stored(),
         stage.cast.desk.connections(),
@@ -79,6 +87,16 @@ async fn behind_balancers_deaths_and_reloads_lose_nothing() {
         }
     }
     stage.cast.read_all_again().await;
+}
+
+/// What was played, shown at the end by kind, also when that is a panic.
+#[derive(Default)]
+struct Tally(Vec<Account>);
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        eprintln!("{}", summary(&self.0));
+    }
 }
 
 /// Episodes by kind.

@@ -65,6 +65,27 @@ async fn after_a_gap_rooms_that_went_on_hear_their_position() {
     assert_eq!(gateway.metric("klatch_gateway_gaps_total"), 1.0);
 }
 
+/// An outage of api or of a shard that outlasts the gap: nobody else would tell the clients for minutes.
+#[tokio::test]
+async fn after_a_gap_rooms_are_asked_about_until_somebody_answers() {
+    let world = narrow().await;
+    let gateway = world.gateway().await;
+    let (ada, ben) = (Device::new(), Device::new());
+    let mut room = Room::small(&[ada, ben]);
+    let mut client = Client::greet(&world, &gateway, ada).await;
+    world.publish(vec![room.say(ben, "known")]).await;
+    assert_eq!(client.text().await, "known");
+    world.queries.fail(true);
+    lose(&world, &mut room, ben).await;
+    until("many tries", || gateway.metric("klatch_gateway_rooms_asked_again_total") >= 6.0).await;
+    world.queries.know(&room);
+    world.queries.fail(false);
+    match behind_messages(&mut client).await {
+        ServerFrame::Position(position) => assert_eq!((position.head, position.head_ordinal), room.head()),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_gap_may_hide_a_removal_and_a_revocation() {
     let world = narrow().await;

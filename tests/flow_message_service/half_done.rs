@@ -6,16 +6,17 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use klatch_bus::{EventPublisher, EventReceiver, Events, Target};
+use klatch_bus::{EventPublisher, EventReceiver, Events, Receipt, Target};
 use klatch_domain::{Action, Code, Event, Incarnation, Kind, Outcome, RoomId, Seq};
 use tokio::sync::Notify;
 
 use super::world::{World, change, people, person, refused, stored};
 
-/// Publishers that say nothing while told so.
+/// Publishers that say nothing while told so, or never learn whether what they said has arrived.
 #[derive(Default)]
 struct Mute {
     on: AtomicBool,
+    unsure: AtomicBool,
     /// Somebody has something to say.
     reached: Notify,
 }
@@ -43,12 +44,16 @@ impl Events for Muted {
 
 #[async_trait]
 impl EventPublisher for MutedPublisher {
-    async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) {
+    async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) -> Receipt {
         if self.mute.on.load(Ordering::SeqCst) {
             self.mute.reached.notify_one();
             std::future::pending::<()>().await;
         }
-        self.inner.publish(batches).await;
+        let receipt = self.inner.publish(batches).await;
+        if self.mute.unsure.load(Ordering::SeqCst) {
+            return Receipt::when(std::future::pending());
+        }
+        receipt
     }
 }
 
@@ -109,13 +114,19 @@ async fn nothing_is_settled_that_a_dead_shard_could_not_say() {
     assert_eq!(world.texts(group).await, ["early"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_stored_and_not_told_is_not_acknowledged() {
+/// A world whose publishers can be muted.
+async fn muted() -> (World, Arc<Mute>) {
     let mut world = World::at_rest().await;
     let mute = Arc::new(Mute::default());
     let events = Arc::new(Muted { inner: Arc::clone(&world.bus.events), mute: Arc::clone(&mute) });
     world.bus.events = events;
     world.start().await;
+    (world, mute)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stored_and_not_told_is_not_acknowledged() {
+    let (mut world, mute) = muted().await;
     let ada = person();
     let room = world.group(&[ada]).await;
     // The last that is said of its making.
@@ -135,4 +146,55 @@ async fn what_is_stored_and_not_told_is_not_acknowledged() {
     world.start().await;
     assert!(stored(world.outcome(command.message_id).await).repeat);
     world.appended(command.message_id).await;
+}
+
+/// The order is: commit, publish, confirm, acknowledge. What was sent and not confirmed dies with its writer, and is then told
+/// by whoever gets the command next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_and_not_confirmed_is_not_acknowledged() {
+    let (mut world, mute) = muted().await;
+    let ada = person();
+    let room = world.group(&[ada]).await;
+    let inbox = RoomId::inbox_of(ada.user);
+    world.hear(|event| matches!(event, Event::Appended(appended) if appended.room == inbox).then_some(())).await;
+    mute.unsure.store(true, Ordering::SeqCst);
+    let first = world.text(ada, room, "once");
+    let later = world.text(ada, room, "and what comes later does not wait for it");
+    for command in [&first, &later] {
+        assert!(!stored(world.ask(command.clone()).await).repeat);
+        world.appended(command.message_id).await;
+    }
+    // Whatever could acknowledge it now has the time to.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    world.kill();
+    mute.unsure.store(false, Ordering::SeqCst);
+    world.start().await;
+    for command in [&first, &later] {
+        assert!(stored(world.outcome(command.message_id).await).repeat);
+        world.appended(command.message_id).await;
+    }
+    assert_eq!(world.texts(room).await.len(), 2);
+}
+
+/// A writer that cannot learn whether anybody hears it leaves its queue to another, after as long as it would wait for a shard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_learns_that_anybody_hears_leaves_the_queue() {
+    let mut world = World::at_rest().await;
+    let mute = Arc::new(Mute::default());
+    world.bus.events = Arc::new(Muted { inner: Arc::clone(&world.bus.events), mute: Arc::clone(&mute) });
+    world.settings.park_ms = 50;
+    world.start().await;
+    let ada = person();
+    let room = world.group(&[ada]).await;
+    mute.unsure.store(true, Ordering::SeqCst);
+    let command = world.text(ada, room, "once");
+    assert!(!stored(world.ask(command.clone()).await).repeat);
+    // It comes again as the channel is closed and opened again, and is told again.
+    assert!(stored(world.outcome(command.message_id).await).repeat);
+    mute.unsure.store(false, Ordering::SeqCst);
+    let last = world.text(ada, room, "last");
+    assert!(!stored(world.ask(last).await).repeat);
+    assert_eq!(world.texts(room).await, ["once", "last"]);
 }

@@ -18,6 +18,8 @@ const REFUSED: u64 = 5;
 const FULL_WITHIN: Duration = Duration::from_secs(60);
 /// The pieces of an outage in each of which the other shard's rooms must be written.
 const PIECE: Duration = Duration::from_secs(10);
+/// What an outage is compared with: as many acknowledgements as it takes for a 99th percentile that is not three messages.
+const NORMAL: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What an episode came to.
@@ -111,8 +113,9 @@ async fn full_queue(stage: &mut Stage) -> String {
 async fn outage(stage: &mut Stage, episode: &Episode) -> String {
     let other = stage.cast.groups[(episode.shard + 1) % stage.cast.groups.len()].clone();
     take_acknowledged(stage);
-    tokio::time::sleep(PIECE).await;
+    tokio::time::sleep(NORMAL).await;
     let normal = of_rooms(&take_acknowledged(stage), &other);
+    let refused = stage.cast.desk.refusals().get("busy").copied().unwrap_or_default();
     let part = Part::Shard(episode.shard);
     stage.platform.kill(part);
     let (began, mut all, mut counts) = (Instant::now(), Vec::new(), Vec::new());
@@ -125,11 +128,20 @@ async fn outage(stage: &mut Stage, episode: &Episode) -> String {
     }
     stage.platform.start_again(part);
     assert!(counts.iter().all(|count| *count > 0), "{part} was down, and the other's rooms got acks: {counts:?}");
-    let (before, meanwhile) = (percentile(normal, 99), percentile(all, 99));
+    let refused = stage.cast.desk.refusals().get("busy").copied().unwrap_or_default() - refused;
     format!(
-        "acks of the other shard's rooms in each {} s: {counts:?}; ack p99 {before:?}, meanwhile {meanwhile:?}",
-        PIECE.as_secs()
+        "acks of the other shard's rooms in each {} s: {counts:?}; before, in {} s: {}; meanwhile: {}; {refused} answers busy",
+        PIECE.as_secs(),
+        NORMAL.as_secs(),
+        latencies(normal),
+        latencies(all)
     )
+}
+
+fn latencies(acknowledged: Vec<Duration>) -> String {
+    let count = acknowledged.len();
+    let [half, most] = [50, 99].map(|percent| percentile(acknowledged.clone(), percent));
+    format!("{count} acks, p50 {half:.0?}, p99 {most:.0?}")
 }
 
 fn take_acknowledged(stage: &Stage) -> Vec<Acknowledged> {

@@ -114,13 +114,19 @@ fn all() -> Vec<Fault> {
     faults
 }
 
-/// Draws episodes: no fault again before all others had their turn. The outage, which takes a minute, is among them once.
-pub fn draw(random: &mut StdRng, count: usize) -> Vec<Episode> {
-    let mut faults = vec![Fault::Outage];
+/// Draws episodes of faults whose name holds the word: no fault again before all others had their turn. The outage, which takes
+/// a minute, is among them once; alone when the word asks for nothing else.
+pub fn draw(random: &mut StdRng, count: usize, only: &str) -> Vec<Episode> {
+    let fits = |fault: &Fault| fault.to_string().contains(only);
+    let mut deck: Vec<Fault> = all().into_iter().filter(fits).collect();
+    let mut faults: Vec<Fault> = Some(Fault::Outage).into_iter().filter(fits).collect();
+    assert!(deck.len() + faults.len() > 0, "no fault is called {only:?}");
+    if deck.is_empty() {
+        deck.clone_from(&faults);
+    }
     while faults.len() < count {
-        let mut deck = all();
         deck.shuffle(random);
-        faults.extend(deck);
+        faults.extend(&deck);
     }
     faults.truncate(count);
     faults.shuffle(random);

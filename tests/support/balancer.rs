@@ -195,5 +195,5 @@ fn root() -> PathBuf {
 /// An address on loopback that was free a moment ago.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
+    SocketAddr::from(([127, 0, 0, 1], crate::services::process::free_port()))
 }

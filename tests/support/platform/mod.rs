@@ -62,15 +62,32 @@ impl Platform {
         (0..REPLICAS).map(|number| self.servers[&Part::Api(number)]).collect()
     }
 
+    /// The server of a shard, for a look past its users. Its database is called `klatch`.
+    #[must_use]
+    pub fn shard(&self, number: usize) -> &Postgres {
+        &self.shards[number]
+    }
+
+    /// How somebody beside the workloads speaks to the broker.
+    #[must_use]
+    pub fn broker_options(&self) -> klatch_bus::rabbitmq::Options {
+        klatch_bus::rabbitmq::Options {
+            topology: klatch_bus::rabbitmq::Topology::Check,
+            ingest_queues: settings::INGEST_QUEUES,
+            ..self.broker.place(start::VHOST).options()
+        }
+    }
+
     /// kill -9. Start it again with [`Self::start_again`].
     pub fn kill(&mut self, part: Part) {
-        match part {
+        // It waits until the port is closed, and those who write must not wait with it.
+        tokio::task::block_in_place(|| match part {
             Part::Shard(number) => self.shards[number].kill(),
             Part::Directory => self.directory.kill(),
             Part::Broker => self.broker.kill(),
             Part::Cache => self.cache.kill(),
             part => self.workload(part).kill(),
-        }
+        });
     }
 
     /// Starts what was killed. A service answers when this returns; a workload is left to come up by itself.
@@ -136,14 +153,15 @@ impl Platform {
 
     /// The number of the replica of message-service that writes, or writes most.
     pub async fn active_writer(&self) -> usize {
-        let before = self.written().await;
+        let before = self.entries_written().await;
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        let after = self.written().await;
+        let after = self.entries_written().await;
         let wrote = |number: usize| after[number] - before[number];
         (0..REPLICAS).max_by(|one, other| wrote(*one).total_cmp(&wrote(*other))).unwrap_or_default()
     }
 
-    async fn written(&self) -> Vec<f64> {
+    /// Entries that each replica of message-service has written since it started; 0 of one that does not answer.
+    pub async fn entries_written(&self) -> Vec<f64> {
         let mut written = Vec::new();
         for number in 0..REPLICAS {
             let workload = &self.workloads[&Part::MessageService(number)];

@@ -20,7 +20,7 @@ pub(super) const DATABASE: &str = "klatch";
 /// Its owner, whom the tests' servers let in without a password.
 const USER: &str = "klatch";
 /// Ingest queues. No divisor or multiple of the shards: each queue carries rooms of both, so that a dead shard is felt in all.
-const INGEST_QUEUES: u16 = 3;
+pub(super) const INGEST_QUEUES: u16 = 3;
 /// Messages an ingest queue holds: few enough that a test fills one.
 const INGEST_MESSAGES: u32 = 64;
 /// The server pings this often, milliseconds: often, so that a dead connection is found within an episode.

@@ -22,7 +22,7 @@ use crate::{
 const SERVICE_TOKEN: &str = "a-token-of-the-tests-long-enough-to-be-one";
 
 /// A virtual host for the platform alone.
-const VHOST: &str = "klatch";
+pub(super) const VHOST: &str = "klatch";
 /// The broker's user on loopback, and its password.
 const GUEST: &str = "guest";
 

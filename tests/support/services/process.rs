@@ -1,11 +1,14 @@
 //! A server's process that never outlives the tests.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     net::TcpListener,
+    ops::Range,
     process::{Child, Command, Stdio},
 };
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Starts the server behind it in the background and waits at a pipe whose other end the test holds: it closes when the test
@@ -74,12 +77,18 @@ impl Drop for Process {
     }
 }
 
-/// A loopback port that nobody listens on.
+/// Ports that servers get: below those from which the system takes one for an outgoing connection (Linux from 32,768 on), or
+/// somebody's connection would sit there when a server that was killed comes back.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A loopback port that nobody listens on, and that nobody of this process was given before.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let drawn = (0..1_000).map(|_| rand::random_range(PORTS));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && GIVEN.lock().insert(*port);
+    drawn.into_iter().find(is_free).expect("a free port")
 }

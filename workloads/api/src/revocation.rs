@@ -156,7 +156,9 @@ impl Revocations {
             self.note(*session);
         }
         let events = ended.iter().map(|(session, user)| Event::SessionRevoked { session: *session, user: *user });
-        self.publisher.lock().await.publish(vec![(Target::Everyone, events.collect())]).await;
+        let published = self.publisher.lock().await.publish(vec![(Target::Everyone, events.collect())]).await;
+        // Should it be lost, gateways read every minute what was ended.
+        drop(published);
     }
 }
 

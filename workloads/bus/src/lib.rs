@@ -24,7 +24,7 @@ mod size;
 mod watermarks;
 
 pub use commands::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
-pub use events::{EventPublisher, EventReceiver, Events, Received, Target};
+pub use events::{EventPublisher, EventReceiver, Events, Receipt, Received, Target};
 pub use notifications::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery};
 pub use presence::{GatewaysOf, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};

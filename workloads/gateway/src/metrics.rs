@@ -11,10 +11,10 @@
 //!   `code="gone"`: connections that broke
 //! - `klatch_gateway_turned_away_total{reason}`: upgrades refused
 //! - `klatch_gateway_dropped_total{what}`: lossy things that did not fit: `entries` (a `position` follows), `signals_in`,
-//!   `signals_out`, `signals` (beyond a connection's limit), `watermarks`, `positions`, `presence` (watches that could
-//!   not be asked about again), `lingering` (sockets whose clients did
-//!   not close their side)
-//! - `klatch_gateway_gaps_total`: times that something was missed
+//!   `signals_out`, `signals` (beyond a connection's limit), `watermarks`, `presence` (watches that could not be asked about
+//!   again), `lingering` (sockets whose clients did not close their side)
+//! - `klatch_gateway_gaps_total`: times that something was missed; `klatch_gateway_rooms_asked_again_total`: rooms of which
+//!   nobody could say then how far their logs go, each time
 //! - `klatch_gateway_queries_failed_total`, `klatch_gateway_presence_failed_total`,
 //!   `klatch_gateway_rate_limits_failed_total`: questions without an answer
 
@@ -52,6 +52,7 @@ pub(crate) struct Metrics {
     pub(crate) closed_by_client: IntCounter,
     pub(crate) gone: IntCounter,
     pub(crate) gaps: IntCounter,
+    pub(crate) rooms_asked_again: IntCounter,
     pub(crate) queries_failed: IntCounter,
     pub(crate) presence_failed: IntCounter,
     pub(crate) rate_limits_failed: IntCounter,
@@ -86,6 +87,10 @@ impl Metrics {
             closed_by_client: closed.with_label_values(&["client"]),
             gone: closed.with_label_values(&["gone"]),
             gaps: counter("klatch_gateway_gaps_total", "Times that something was missed.")?,
+            rooms_asked_again: counter(
+                "klatch_gateway_rooms_asked_again_total",
+                "Rooms without an answer after a gap.",
+            )?,
             queries_failed: counter("klatch_gateway_queries_failed_total", "Questions to api without an answer.")?,
             presence_failed: counter("klatch_gateway_presence_failed_total", "Calls of presence that failed.")?,
             rate_limits_failed: counter("klatch_gateway_rate_limits_failed_total", "Sends not counted elsewhere.")?,

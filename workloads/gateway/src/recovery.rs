@@ -2,13 +2,18 @@
 //!
 //! The heads of the rooms that live here are asked for; where the log is further than what was seen, those who are in the
 //! room hear its `position` and fetch what they lack. Sends without an outcome are refused, to be sent again: the outcome may
-//! be among what was missed. Revocations are loaded again.
+//! be among what was missed. Revocations are loaded again. A question without an answer is asked until it has one: nobody
+//! else would, for minutes.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, mem::take, sync::Arc, time::Duration};
 
-use klatch_domain::{Code, Refusal, RoomId};
+use klatch_domain::{Code, Refusal, RoomId, Slot};
 use klatch_protocol::{Refused, ServerFrame};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{batch::Batch, connection::Connection, core::Core, ingest::RETRY_AFTER_MS, revocation};
 
@@ -16,14 +21,22 @@ use crate::{batch::Batch, connection::Connection, core::Core, ingest::RETRY_AFTE
 const ROOMS: usize = 20_000;
 /// Rooms of one question.
 const CHUNK: usize = 200;
+/// Fewest rooms of a question that is asked again: each time it is about half as many, until those of a shard that is away
+/// stand in no question with others.
+const SMALLEST_CHUNK: usize = 25;
 /// Gateways that lost the same stream ask over this time, milliseconds, not all at once.
 const SPREAD_MS: u64 = 300;
-/// Between two questions: 20,000 rooms take two seconds.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Before a failed question is asked again.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Tries of one question.
-const TRIES: usize = 5;
+/// Questions under way at once: one that waits for a frozen shard must not hold up all others.
+const AT_ONCE: usize = 4;
+/// How long an answer is waited for. The rooms of a question all live on one shard, or nearly: it answers in milliseconds, or
+/// is away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// After each question of one of them: 20,000 rooms take two seconds.
+const PAUSE: Duration = Duration::from_millis(80);
+/// Before failed questions are asked again; doubled with each failure in a row.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(250);
+/// The longest such pause: how late a client may hear of what it lacks once there is an answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Wakes the recovery.
 #[derive(Default)]
@@ -36,34 +49,72 @@ impl Recovery {
     }
 }
 
+/// What is still to be asked.
+struct Open {
+    rooms: Vec<RoomId>,
+    chunk: usize,
+    pause: Duration,
+}
+
+impl Open {
+    const fn nothing() -> Self {
+        Self { rooms: Vec::new(), chunk: CHUNK, pause: PAUSE_AFTER_FAILURE }
+    }
+
+    /// After another gap everything is, and what had no answer yet.
+    fn add(&mut self, active: Vec<RoomId>, slots: u16) {
+        let mut rooms: HashSet<RoomId> = active.into_iter().collect();
+        let most = ROOMS.max(rooms.len());
+        for room in take(&mut self.rooms) {
+            if rooms.len() < most {
+                rooms.insert(room);
+            }
+        }
+        *self = Self { rooms: rooms.into_iter().collect(), ..Self::nothing() };
+        // Neighbours in slots are on one shard, and so are answered or not together.
+        self.rooms.sort_unstable_by_key(|room| Slot::of(*room, slots));
+    }
+
+    /// These had no answer.
+    fn fail(&mut self, left: Vec<RoomId>) {
+        self.rooms = left;
+        self.chunk = (self.chunk / 2).max(SMALLEST_CHUNK);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
 /// Recovers whenever something was missed, until the gateway stops.
 pub(crate) async fn run(core: Arc<Core>) {
+    let mut open = Open::nothing();
     loop {
-        tokio::select! {
-            biased;
-            () = core.stop.cancelled() => return,
-            () = core.recovery.0.notified() => {}
-        }
-        core.instruments.metrics.gaps.inc();
         // A stop must not wait for what is left to ask.
         tokio::select! {
             biased;
             () = core.stop.cancelled() => return,
-            () = recover(&core) => {}
+            () = core.recovery.0.notified() => {
+                core.instruments.metrics.gaps.inc();
+                open.add(core.rooms.active(ROOMS), core.settings.slots);
+                tracing::info!(rooms = open.rooms.len(), "events were missed here; asking where the rooms stand");
+                if core.stop.run_until_cancelled(begin(&core)).await.is_none() {
+                    return;
+                }
+            }
+            () = sleep(open.pause), if !open.rooms.is_empty() => {}
+        }
+        let Some(left) = core.stop.run_until_cancelled(ask_all(&core, &open)).await else { return };
+        if left.is_empty() {
+            open = Open::nothing();
+        } else {
+            core.instruments.metrics.rooms_asked_again.inc_by(left.len() as u64);
+            open.fail(left);
         }
     }
 }
 
-async fn recover(core: &Core) {
-    let rooms = core.rooms.active(ROOMS);
-    tracing::info!(rooms = rooms.len(), "events were missed here; asking where the rooms stand");
+async fn begin(core: &Core) {
     revocation::reload(core).await;
     sleep(Duration::from_millis(spread(core, SPREAD_MS))).await;
     refuse_unsettled(core).await;
-    for chunk in rooms.chunks(CHUNK) {
-        ask(core, chunk).await;
-        sleep(PAUSE).await;
-    }
 }
 
 /// Different for every gateway.
@@ -72,30 +123,48 @@ fn spread(core: &Core, up_to: u64) -> u64 {
     u64::from(u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]])) % up_to.max(1)
 }
 
-async fn ask(core: &Core, rooms: &[RoomId]) {
-    for _ in 0..TRIES {
-        match core.queries.heads(rooms).await {
-            Ok(heads) => {
-                for room in rooms {
-                    // A room without a head is gone: asking about it makes it forgotten.
-                    let ask = || {
-                        heads.get(room).map_or_else(|| core.rooms.verify(*room), |head| core.rooms.missed(*room, *head))
-                    };
-                    while ask().is_err() {
-                        // As many rooms are asked about as may be.
-                        sleep(PAUSE).await;
-                    }
-                }
-                return;
-            }
-            Err(error) => {
-                core.instruments.metrics.queries_failed.inc();
-                tracing::warn!(%error, rooms = rooms.len(), "cannot ask where rooms stand");
-            }
+/// Asks about every room once; answers those of which nothing was heard.
+async fn ask_all(core: &Arc<Core>, open: &Open) -> Vec<RoomId> {
+    let mut chunks = open.rooms.chunks(open.chunk).map(<[RoomId]>::to_vec);
+    let (mut under_way, mut left) = (JoinSet::new(), Vec::new());
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some(rooms) = chunks.next()
+        {
+            under_way.spawn(ask(Arc::clone(core), rooms));
         }
-        sleep(PAUSE_AFTER_FAILURE).await;
+        match under_way.join_next().await {
+            Some(unanswered) => left.extend(unanswered.unwrap_or_default()),
+            None => return left,
+        }
     }
-    core.instruments.metrics.dropped("positions").inc_by(rooms.len() as u64);
+}
+
+/// Asks about these rooms; answers them again if nothing was heard.
+async fn ask(core: Arc<Core>, rooms: Vec<RoomId>) -> Vec<RoomId> {
+    let asked = timeout(ANSWER_WITHIN, core.queries.heads(&rooms)).await;
+    sleep(PAUSE).await;
+    let heads = match asked {
+        Ok(Ok(heads)) => heads,
+        failed => {
+            core.instruments.metrics.queries_failed.inc();
+            let reason = failed.map_or_else(
+                |_| "no answer in time".to_owned(),
+                |answer| answer.err().map(|error| error.to_string()).unwrap_or_default(),
+            );
+            tracing::warn!(reason, rooms = rooms.len(), "cannot ask where rooms stand; asking again");
+            return rooms;
+        }
+    };
+    for room in rooms {
+        // A room without a head is gone: asking about it makes it forgotten.
+        let ask = || heads.get(&room).map_or_else(|| core.rooms.verify(room), |head| core.rooms.missed(room, *head));
+        while ask().is_err() {
+            // As many rooms are asked about as may be.
+            sleep(PAUSE).await;
+        }
+    }
+    Vec::new()
 }
 
 async fn refuse_unsettled(core: &Core) {

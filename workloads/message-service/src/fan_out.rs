@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use klatch_bus::{EventPublisher, GatewaysOf, Target};
+use klatch_bus::{EventPublisher, GatewaysOf, Receipt, Target};
 use klatch_domain::{Appended, Audience, Event, Incarnation, OutcomeEvent, RoomId, UserId};
 use klatch_service_kit::trace;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender},
-    time::Instant,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::{Instant, timeout},
 };
 
 use crate::{context::Context, item::Origin, notes::Note, notify};
@@ -62,12 +62,44 @@ pub(crate) struct Outgoing {
     pub(crate) bundle: Bundle,
 }
 
+/// What bundles of some lives settle, once nothing can hide any more that they were sent.
+struct Sent {
+    receipt: Receipt,
+    settled: Vec<(u64, Vec<(Origin, usize)>)>,
+}
+
 /// Sends bundles in order of arrival until nobody can send one any more, and says what is settled by it.
-pub(crate) async fn run(
-    context: Arc<Context>,
-    mut incoming: UnboundedReceiver<Outgoing>,
-    notes: UnboundedSender<Note>,
-) {
+pub(crate) async fn run(context: Arc<Context>, incoming: UnboundedReceiver<Outgoing>, notes: UnboundedSender<Note>) {
+    // Without a bound of its own: it carries what the queue's task has taken, which is bounded there.
+    let (sent, receipts) = unbounded_channel();
+    let patience = Duration::from_millis(context.settings.park_ms);
+    tokio::select! {
+        () = send(context, incoming, sent) => {}
+        () = settle(receipts, notes, patience) => {}
+    }
+}
+
+/// Commands are settled when the bus can no longer lose their events unseen: only then may their deliveries be acknowledged.
+/// The next bundles do not wait for it.
+async fn settle(mut receipts: UnboundedReceiver<Sent>, notes: UnboundedSender<Note>, patience: Duration) {
+    let mut given_up = None;
+    while let Some(Sent { receipt, settled }) = receipts.recv().await {
+        if settled.iter().all(|(life, _)| given_up >= Some(*life)) {
+            continue;
+        }
+        let is_sure = timeout(patience, receipt).await.is_ok();
+        for (life, settled) in settled {
+            let note = if is_sure { Note::Settled { life, settled } } else { Note::Untold { life } };
+            if !is_sure {
+                given_up = given_up.max(Some(life));
+            }
+            // Nobody to hear it: the queue is closing, and what is not acknowledged comes again.
+            let _ = notes.send(note);
+        }
+    }
+}
+
+async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, sent: UnboundedSender<Sent>) {
     let publishing = Arc::clone(&context);
     let mut fan_out = FanOut::new(context);
     let mut outgoing = Vec::with_capacity(BUNDLES);
@@ -90,14 +122,15 @@ pub(crate) async fn run(
             for outcome in bundle.outcomes {
                 rest.put(Target::One(outcome.reply.incarnation), Event::Outcome(outcome));
             }
-            settled.push((life, bundle.settled));
+            if !bundle.settled.is_empty() {
+                settled.push((life, bundle.settled));
+            }
         }
         // Before anything is settled: a crash in between repeats both, and loses neither.
-        tokio::join!(fan_out.send(events, rest), notify::publish(&publishing, notify));
+        let (receipt, ()) = tokio::join!(fan_out.send(events, rest), notify::publish(&publishing, notify));
         drop(traced);
-        for (life, settled) in settled {
-            // Nobody to hear it: the queue is closing, and what is not acknowledged comes again.
-            let _ = notes.send(Note::Settled { life, settled });
+        if !settled.is_empty() && sent.send(Sent { receipt, settled }).is_err() {
+            return;
         }
     }
 }
@@ -181,15 +214,16 @@ impl FanOut {
     /// A room keeps its order towards one gateway although its route may change between two publishes: one publisher sends
     /// both, and in process both end in the gateway's one queue. (A broker's twin sends both on one channel to queues of
     /// one gateway; should they still cross, clients order by position.)
-    pub(crate) async fn send(&mut self, events: Vec<Directed>, rest: Batches) {
+    pub(crate) async fn send(&mut self, events: Vec<Directed>, rest: Batches) -> Receipt {
         let mut batches = Batches::default();
         if !events.is_empty() {
             self.route(events, &mut batches).await;
         }
         batches.append(rest);
-        if !batches.batches.is_empty() {
-            self.publisher.publish(batches.batches).await;
+        if batches.batches.is_empty() {
+            return Receipt::at_once();
         }
+        self.publisher.publish(batches.batches).await
     }
 
     async fn route(&mut self, events: Vec<Directed>, batches: &mut Batches) {

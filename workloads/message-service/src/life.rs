@@ -72,6 +72,7 @@ pub(crate) struct Life<'a> {
     follow: JoinSet<()>,
     arrivals: u64,
     settled: Vec<u64>,
+    untold: bool,
 }
 
 impl<'a> Life<'a> {
@@ -109,6 +110,7 @@ impl<'a> Life<'a> {
             follow,
             arrivals: 0,
             settled: Vec::new(),
+            untold: false,
         }
     }
 
@@ -330,7 +332,8 @@ impl<'a> Life<'a> {
             Note::Released { life, rooms } if life == self.number => {
                 self.tracks.values_mut().for_each(|track| track.release(&rooms));
             }
-            Note::Settled { .. } | Note::Released { .. } => {}
+            Note::Untold { life } if life == self.number => self.untold = true,
+            Note::Settled { .. } | Note::Untold { .. } | Note::Released { .. } => {}
         }
     }
 
@@ -350,11 +353,14 @@ impl<'a> Life<'a> {
         Duration::from_millis(self.context.settings.busy_after_ms)
     }
 
-    /// Tells the gateways of parks, and gives up on those that last too long.
+    /// Tells the gateways of parks, and gives up on those that last too long, and on what cannot be told to anybody.
     ///
     /// # Errors
     /// The end of this life.
     pub(crate) fn look_at_the_clock(&mut self) -> Result<(), End> {
+        if self.untold {
+            return Err(End::Reopen("untold"));
+        }
         if self.tracks.values().all(|track| track.park.is_none()) {
             return Ok(());
         }

@@ -13,6 +13,8 @@ use crate::{
 pub(crate) enum Note {
     /// These commands are settled, and everyone concerned was told.
     Settled { life: u64, settled: Vec<(Origin, usize)> },
+    /// Nobody may ever be told of what this life has stored: somebody else has to, who reaches the broker.
+    Untold { life: u64 },
     /// What had to happen outside the shard has happened, or takes longer: these rooms of the track may go on.
     Released { life: u64, rooms: Vec<RoomId> },
 }

@@ -157,7 +157,8 @@ impl Gatherer {
             self.add(flushed.shard, member, one);
         }
         if !flushed.events.is_empty() {
-            self.fan_out.send(flushed.events, Batches::default()).await;
+            // Marks may be lost: the next move says where they are.
+            drop(self.fan_out.send(flushed.events, Batches::default()).await);
         }
     }
 }

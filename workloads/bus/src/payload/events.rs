@@ -1,6 +1,7 @@
 //! Events on their way to gateways and api replicas: one message of a numbered stream,
 //! `{"v":1,"from":..,"publisher":..,"stream":..,"n":..,"events":[...]}`. Without events it is a heartbeat: it says which number
-//! the stream has reached, so that the loss of its last message is seen too.
+//! the stream has reached, so that the loss of its last message is seen too. A process that publishes has a stream of its own,
+//! to everyone, that consists of heartbeats: while it beats the process lives, and `"last":true` says that it ends by itself.
 
 use std::sync::Arc;
 
@@ -51,7 +52,12 @@ pub struct Message {
     pub events: Vec<Event>,
     /// Events of kinds this version does not know.
     pub skipped: usize,
+    /// Nothing follows: its process ends.
+    pub last: bool,
 }
+
+/// The publisher whose stream is its process's life.
+pub const LIFE: u64 = 0;
 
 #[derive(Serialize)]
 struct Out<'a> {
@@ -62,6 +68,8 @@ struct Out<'a> {
     n: u64,
     #[serde(serialize_with = "each", skip_serializing_if = "<[Event]>::is_empty")]
     events: &'a [Event],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    last: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +81,8 @@ struct In {
     n: u64,
     #[serde(default)]
     events: Vec<EventIn>,
+    #[serde(default)]
+    last: bool,
 }
 
 /// The second look at a message that holds something this version does not know.
@@ -85,6 +95,8 @@ struct InParts<'a> {
     n: u64,
     #[serde(borrow, default)]
     events: Vec<&'a RawValue>,
+    #[serde(default)]
+    last: bool,
 }
 
 #[derive(Serialize)]
@@ -263,8 +275,15 @@ fn each<S: Serializer>(events: &[Event], serializer: S) -> Result<S::Ok, S::Erro
 #[must_use]
 pub fn encode(stream: &Stream, number: u64, events: &[Event]) -> Vec<u8> {
     let Stream { from, publisher, to } = *stream;
-    let out = Out { v: VERSION, from, publisher, stream: to, n: number, events };
+    let out = Out { v: VERSION, from, publisher, stream: to, n: number, events, last: false };
     written(&out, 128 + events.len() * EVENT_BYTES)
+}
+
+/// Writes a heartbeat of a process's life; `last`: the one by which it ends.
+#[must_use]
+pub fn encode_life(from: Incarnation, last: bool) -> Vec<u8> {
+    let out = Out { v: VERSION, from, publisher: LIFE, stream: StreamTarget::Everyone, n: 0, events: &[], last };
+    written(&out, 128)
 }
 
 /// Reads a message; events of kinds this version does not know are skipped and counted.
@@ -273,10 +292,10 @@ pub fn encode(stream: &Stream, number: u64, events: &[Event]) -> Vec<u8> {
 /// [`PayloadError`] when not even the stream can be read: something was missed.
 pub fn decode(bytes: &[u8]) -> Result<Message, PayloadError> {
     // Almost always everything is known: one pass.
-    if let Ok(In { v, from, publisher, stream, n, events }) = serde_json::from_slice::<In>(bytes) {
+    if let Ok(In { v, from, publisher, stream, n, events, last }) = serde_json::from_slice::<In>(bytes) {
         check_version(WHAT, v)?;
         let events = events.into_iter().map(Event::from).collect();
-        return Ok(Message { stream: Stream { from, publisher, to: stream }, number: n, events, skipped: 0 });
+        return Ok(Message { stream: Stream { from, publisher, to: stream }, number: n, events, skipped: 0, last });
     }
     let parts: InParts<'_> = serde_json::from_slice(bytes).map_err(|source| refused(WHAT, bytes, source))?;
     check_version(WHAT, parts.v)?;
@@ -284,5 +303,5 @@ pub fn decode(bytes: &[u8]) -> Result<Message, PayloadError> {
     let known = parts.events.iter().filter_map(|raw| serde_json::from_str::<EventIn>(raw.get()).ok());
     let events: Vec<_> = known.map(Event::from).collect();
     let stream = Stream { from: parts.from, publisher: parts.publisher, to: parts.stream };
-    Ok(Message { stream, number: parts.n, skipped: all - events.len(), events })
+    Ok(Message { stream, number: parts.n, skipped: all - events.len(), events, last: parts.last })
 }

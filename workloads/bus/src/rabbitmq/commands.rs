@@ -219,7 +219,8 @@ impl DeadLetters {
         kept.map_err(|error| format!("unreadable commands could not be kept: {error:?}"))?;
         let batches = unreadable.iter().filter_map(refusal).collect();
         if let Some(events) = self.events.upgrade() {
-            events.publisher(Incarnation::now()).publish(batches).await;
+            // Should it be lost, the same commands find out again.
+            drop(events.publisher(Incarnation::now()).publish(batches).await);
         }
         Ok(())
     }

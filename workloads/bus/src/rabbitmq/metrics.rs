@@ -16,6 +16,7 @@ pub(super) struct Metrics {
     pub(super) queued: IntGaugeVec,
     pub(super) received: IntCounter,
     pub(super) unsent: IntCounter,
+    pub(super) absent: IntCounter,
     pub(super) gaps: IntCounter,
     pub(super) unreadable: IntCounterVec,
     pub(super) reconnects: IntCounter,
@@ -37,6 +38,10 @@ impl Metrics {
             queued: gauges("klatch_rabbitmq_queued", "Waiting inside this process")?,
             received: IntCounter::new("klatch_rabbitmq_received_events_total", "Events that reached subscribers here")?,
             unsent: IntCounter::new("klatch_rabbitmq_unsent_events_total", "Events not sent: there was no broker")?,
+            absent: IntCounter::new(
+                "klatch_rabbitmq_absent_total",
+                "Processes that were gone when something had been sent to them",
+            )?,
             gaps: IntCounter::new("klatch_rabbitmq_gaps_total", "Gaps that subscribers were told of")?,
             unreadable: counters("klatch_rabbitmq_unreadable_total", "What this version could not read")?,
             reconnects: IntCounter::new("klatch_rabbitmq_reconnects_total", "Connections made again")?,
@@ -52,7 +57,7 @@ impl Metrics {
         {
             registry.register(Box::new(counters.clone()))?;
         }
-        for counter in [&self.received, &self.unsent, &self.gaps, &self.reconnects] {
+        for counter in [&self.received, &self.unsent, &self.absent, &self.gaps, &self.reconnects] {
             registry.register(Box::new(counter.clone()))?;
         }
         Ok(())

@@ -96,6 +96,7 @@ pub struct RabbitmqParts {
 /// - `klatch_rabbitmq_queued{queue="events"}`, `klatch_rabbitmq_received_events_total`: waiting inside this process's
 ///   subscribers, and all that reached them, dropped or not
 /// - `klatch_rabbitmq_unsent_events_total`: events not sent as there was no broker
+/// - `klatch_rabbitmq_absent_total`: processes that were gone when something had been sent to them alone
 /// - `klatch_rabbitmq_gaps_total`: gaps that subscribers were told of
 /// - `klatch_rabbitmq_unreadable_total{queue}`: what this version could not read
 /// - `klatch_rabbitmq_reconnects_total`: connections made again

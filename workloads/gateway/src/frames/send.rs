@@ -40,11 +40,14 @@ impl Client {
     /// own knowledge, and a final refusal must be right. The writer knows.
     fn check_send(&self, room: RoomId, message_id: MessageId) -> Result<(), Refusal> {
         let core = &self.core;
+        let busy_for = core.busy.wait_for(room, core.settings.slots, core.instruments.timer.millis());
         if !self.connection.admits(room, message_id) {
-            return Err(held(Held::Waits));
+            // Not before the one that it waits for may come.
+            let refusal = held(Held::Waits);
+            return Err(Refusal { retry_after_ms: refusal.retry_after_ms.max(busy_for), ..refusal });
         }
         self.check_limits(room, message_id)?;
-        match core.busy.wait_for(room, core.settings.slots, core.instruments.timer.millis()) {
+        match busy_for {
             Some(wait_ms) => Err(busy("this room takes no messages just now", wait_ms)),
             None => Ok(()),
         }

@@ -1,8 +1,10 @@
 //! Fan-out on RabbitMQ: exchanges that somebody declared, and one queue of its own for each subscriber.
 //!
-//! At most once by design: no confirm, nothing outlives the broker. So that loss is seen, every publisher numbers what it
-//! sends to each target ([`number`]), and says every second how far it has come; a subscriber that misses a number, overflows
-//! or gets a new queue marks a gap ([`track`]).
+//! At most once by design: nothing outlives the broker or the connection of whoever receives. So that loss is seen, every
+//! publisher numbers what it sends to each target ([`number`]), and says every second how far it has come; a subscriber that
+//! misses a number (the first of a stream too), overflows, gets a new queue or no longer hears of a process that published
+//! marks a gap ([`track`]). The broker confirms numbers ([`outlet`]), and whoever would forget what it has said waits for that
+//! first: after it the publisher's death hides no loss.
 
 mod number;
 mod outlet;
@@ -28,7 +30,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::{
-    number::Numbers,
+    number::{Numbered, Numbers},
     outlet::Outlet,
     subscribe::{Receiver, Subscriber, Subscription},
 };
@@ -38,7 +40,10 @@ use super::{
     names::Names,
     options::Options,
 };
-use crate::{EventPublisher, EventReceiver, Events, Target, payload::events::StreamTarget};
+use crate::{
+    EventPublisher, EventReceiver, Events, Receipt, Target,
+    payload::events::{self, StreamTarget},
+};
 
 /// How often a publisher says how far its streams have come: within that time, and a little, a loss is seen.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -47,6 +52,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// Everyone who holds one can still publish; the last to go closes the streams.
 pub(super) struct Fanout {
+    /// This process, as long as it publishes.
+    life: Incarnation,
     names: Names,
     options: Options,
     consuming: Vec<Arc<Link>>,
@@ -72,16 +79,17 @@ impl RabbitmqEvents {
         let stop = CancellationToken::new();
         let mut outlets = Vec::with_capacity(publishing.len());
         for link in publishing {
-            outlets.push(Outlet::open(Arc::clone(link), stop.clone()).await);
+            outlets.push(Outlet::open(Arc::clone(link), options.confirm_timeout, stop.clone()).await);
         }
         let fanout = Arc::new(Fanout {
+            life: Incarnation::now(),
             names: names.clone(),
             options: options.clone(),
             consuming: consuming.to_vec(),
             outlets,
             metrics: Arc::clone(metrics),
             runtime: Handle::current(),
-            next_publisher: AtomicU64::new(1),
+            next_publisher: AtomicU64::new(events::LIFE + 1),
             publishers: Mutex::default(),
             subscribers: Mutex::default(),
             _stop: stop.clone().drop_guard(),
@@ -135,7 +143,7 @@ impl Events for RabbitmqEvents {
 impl Fanout {
     pub(super) fn publisher(self: &Arc<Self>, incarnation: Incarnation) -> Box<dyn EventPublisher> {
         let number = self.next_publisher.fetch_add(1, Ordering::Relaxed);
-        let numbers = Arc::new(tokio::sync::Mutex::new(Numbers::new(incarnation, number)));
+        let numbers = Arc::new(tokio::sync::Mutex::new(Numbers::new(incarnation, number, self.metrics.absent.clone())));
         let mut publishers = self.publishers.lock();
         publishers.retain(|one| one.strong_count() > 0);
         publishers.push(Arc::downgrade(&numbers));
@@ -162,16 +170,22 @@ impl Fanout {
     }
 
     /// Sends one message to where it goes. Whether it left.
-    async fn send(&self, to: StreamTarget, one: Option<Incarnation>, body: &[u8]) -> bool {
+    async fn send(&self, message: Numbered) -> bool {
+        let Numbered { to, one, body, claim } = message;
         let (broker, exchange, key) = match to {
             StreamTarget::One => (0, self.names.one(), one.map(|one| one.to_string()).unwrap_or_default()),
             StreamTarget::Lane(lane) => (self.options.broker_of(lane), self.names.lane(lane), String::new()),
             StreamTarget::Everyone => (0, self.names.everyone(), String::new()),
         };
         match self.outlets.get(broker) {
-            Some(outlet) => outlet.send(&exchange, &key, "events", body).await,
+            Some(outlet) => outlet.send(&exchange, &key, "events", &body, Some(claim)).await,
             None => false,
         }
+    }
+
+    /// Whether anything was ever published here.
+    fn publishes(&self) -> bool {
+        self.next_publisher.load(Ordering::Relaxed) > events::LIFE + 1
     }
 }
 
@@ -182,9 +196,10 @@ struct Publisher {
 
 #[async_trait]
 impl EventPublisher for Publisher {
-    async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) {
+    async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) -> Receipt {
         // Held while sending: a heartbeat never overtakes what it counts.
         let mut numbers = self.numbers.lock().await;
+        let mut claims = Vec::with_capacity(batches.len());
         for (target, events) in batches {
             if events.is_empty() {
                 continue;
@@ -194,15 +209,17 @@ impl EventPublisher for Publisher {
                 Target::Lane(room) => (StreamTarget::Lane(self.fanout.lane(room)), None),
                 Target::Everyone => (StreamTarget::Everyone, None),
             };
-            let body = numbers.next(to, one, &events);
-            if !self.fanout.send(to, one, &body).await {
+            let message = numbers.next(to, one, &events);
+            claims.push(message.claim.clone());
+            if !self.fanout.send(message).await {
                 self.fanout.metrics.unsent.inc_by(counter(events.len()));
             }
         }
+        number::receipt(claims)
     }
 }
 
-/// Says every second how far every stream has come.
+/// Says every second how far every stream has come, and that this process lives.
 async fn beat(fanout: Weak<Fanout>, stop: CancellationToken) {
     let mut ticks = interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -214,11 +231,17 @@ async fn beat(fanout: Weak<Fanout>, stop: CancellationToken) {
         let Some(fanout) = fanout.upgrade() else { return };
         let publishers: Vec<_> = fanout.publishers.lock().iter().filter_map(Weak::upgrade).collect();
         for numbers in publishers {
-            // Whoever publishes just now says its number itself.
-            let Ok(mut numbers) = numbers.try_lock() else { continue };
-            for (to, one, body) in numbers.heartbeats() {
-                fanout.send(to, one, &body).await;
+            // One that has no end of things to say must not keep the others' streams from being spoken of.
+            let Ok(mut numbers) = timeout(HEARTBEAT, numbers.lock()).await else { continue };
+            for message in numbers.heartbeats() {
+                fanout.send(message).await;
             }
+        }
+        if fanout.publishes()
+            && let Some(outlet) = fanout.outlets.first()
+        {
+            let body = events::encode_life(fanout.life, false);
+            outlet.send(&fanout.names.everyone(), "", "events", &body, None).await;
         }
     }
 }
@@ -227,8 +250,12 @@ impl Drop for Fanout {
     fn drop(&mut self) {
         let outlets = self.outlets.clone();
         let subscribers: Vec<_> = self.subscribers.lock().values().filter_map(|(one, _)| one.upgrade()).collect();
+        let goodbye = self.publishes().then(|| (self.names.everyone(), events::encode_life(self.life, true)));
         self.runtime.spawn(async move {
             let last = async {
+                if let (Some((everyone, body)), Some(outlet)) = (goodbye, outlets.first()) {
+                    outlet.send(&everyone, "", "events", &body, None).await;
+                }
                 for subscriber in &subscribers {
                     subscriber.end_through(&outlets).await;
                 }

@@ -1,8 +1,11 @@
 //! A subscriber: on every broker a queue of its own, read by a task into one bounded queue inside this process.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,7 +17,10 @@ use lapin::{
     types::FieldTable,
 };
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -36,6 +42,9 @@ use crate::{
 
 /// The message by which a process ends its own subscription, behind everything it has sent.
 const END: &str = "end";
+
+/// How often it is looked whether a publisher has fallen silent: as often as they beat.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What waits for one subscriber.
 pub(super) struct Subscriber {
@@ -70,7 +79,7 @@ impl Subscriber {
         for (outlet, name) in outlets.iter().zip(names) {
             let sent = match name {
                 // The default exchange leads to the queue of that name.
-                Some(name) => outlet.send("", &name, END, &[]).await,
+                Some(name) => outlet.send("", &name, END, &[], None).await,
                 None => false,
             };
             if !sent {
@@ -105,8 +114,7 @@ impl Subscriber {
             }
         };
         self.metrics.unreadable.with_label_values(&["events"]).inc_by(counter(message.skipped));
-        let is_heartbeat = message.events.is_empty() && message.skipped == 0;
-        if track.misses(message.stream, message.number, is_heartbeat) {
+        if track.misses(&message, Instant::now()) {
             self.gap();
         }
         let count = message.events.len();
@@ -211,7 +219,7 @@ impl Subscription {
                 // Whatever was sent before the queue was bound.
                 self.subscriber.gap();
             }
-            let end = self.read(&mut held.consumer, Track::new(first), &leave, &mut backoff).await;
+            let end = self.read(&mut held.consumer, Track::new(first, Instant::now()), &leave, &mut backoff).await;
             if let Some(name) = self.subscriber.names.lock().get_mut(self.broker) {
                 *name = None;
             }
@@ -235,10 +243,18 @@ impl Subscription {
         leave: &CancellationToken,
         backoff: &mut Backoff,
     ) -> End {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = tokio::select! {
                 biased;
                 () = leave.cancelled() => return End::Left,
+                _ = looks.tick() => {
+                    if track.look(Instant::now()) {
+                        self.subscriber.gap();
+                    }
+                    continue;
+                }
                 next = consumer.next() => next,
             };
             match next {
