@@ -46,6 +46,17 @@ async fn others(options: Options) -> AbortOnDropHandle<()> {
     }))
 }
 
+async fn position(client: &mut Client) -> PositionFrame {
+    soon("a position", async {
+        loop {
+            if let ServerFrame::Position(position) = client.next().await {
+                return position;
+            }
+        }
+    })
+    .await
+}
+
 struct Scene {
     world: World,
     gateway: Running,
@@ -112,16 +123,8 @@ impl Scene {
         self.world.queries.know(&self.room);
     }
 
-    async fn position(&mut self) -> PositionFrame {
-        loop {
-            if let ServerFrame::Position(position) = self.client.next().await {
-                return position;
-            }
-        }
-    }
-
     async fn comes_back(mut self) {
-        assert_eq!(self.position().await.head, self.room.head().0, "a position tells of what was lost");
+        assert_eq!(position(&mut self.client).await.head, self.room.head().0, "a position tells of what was lost");
         self.hear("after").await;
     }
 }
@@ -172,12 +175,8 @@ async fn while_redis_answers_nobody_people_come_in_and_hear_what_they_missed() {
     server.pause(3_000);
     let mut client = Client::greet(&scene.world, &scene.gateway, cyd).await;
     // Presence could not be told: what goes past them now is told of later.
-    loop {
-        if let ServerFrame::Position(position) = client.next().await {
-            assert_eq!((position.room, position.head), (late.id, late.head().0));
-            break;
-        }
-    }
+    let position = position(&mut client).await;
+    assert_eq!((position.room, position.head), (late.id, late.head().0));
     soon("both rooms to be held", async {
         while scene.holders(late.id).await.len() != 1 || scene.holders(scene.room.id).await.len() != 1 {
             tokio::time::sleep(LOOK).await;

@@ -70,13 +70,16 @@ async fn publish(world: &World, room: RoomId, event: Event) {
 }
 
 async fn position(client: &mut Client) -> PositionFrame {
-    loop {
-        match client.next().await {
-            ServerFrame::Position(position) => return position,
-            ServerFrame::Message(_) => {}
-            other => panic!("expected a position: {other:?}"),
+    soon("a position", async {
+        loop {
+            match client.next().await {
+                ServerFrame::Position(position) => return position,
+                ServerFrame::Message(_) => {}
+                other => panic!("expected a position: {other:?}"),
+            }
         }
-    }
+    })
+    .await
 }
 
 async fn until_kept(gateway: &Running) {

@@ -247,6 +247,13 @@ impl FanOut {
                 Some(group) => join(group, one),
             }
         }
+        if self.live < <dyn Presence>::SINGLE_SHARE {
+            // Among so few nobody keeps sets of large rooms.
+            groups.retain(|_, group| group.room.is_none());
+        }
+        if groups.is_empty() {
+            return HashMap::new();
+        }
         let (rooms, groups): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         match self.context.bus.presence.gateways_of_each(&groups).await {
             Ok(answers) => {

@@ -130,6 +130,16 @@ impl HeldRooms {
         untold
     }
 
+    /// Presence could not be told of some of these: they are to be told of again, and their members hear what they missed.
+    pub(crate) fn not_told(&mut self, rooms: &[RoomId]) {
+        for room in rooms {
+            if let Some(held) = self.rooms.get_mut(room).filter(|held| !held.told && held.members > 0) {
+                held.missed = true;
+                self.untold.push(*room);
+            }
+        }
+    }
+
     /// Presence knows of these. Answers those whose members may have missed something before.
     pub(crate) fn told(&mut self, rooms: &[RoomId]) -> Vec<RoomId> {
         let mut missed = Vec::new();
@@ -252,6 +262,18 @@ mod tests {
         held.kept(&[room(1)]);
         assert_eq!(held.take_untold(), [room(1)]);
         assert_eq!(held.told(&[room(1)]), [room(1)]);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_again_and_was_missed() {
+        let mut held = HeldRooms::default();
+        held.learn(user(1), vec![room(1), room(2)], Found::Arriving, 0);
+        let untold = held.take_untold();
+        held.told(&[room(1)]);
+        held.not_told(&untold);
+        held.learn(user(1), vec![room(1), room(2)], Found::Connected, 0);
+        assert_eq!(held.take_untold(), [room(2)]);
+        assert_eq!(held.told(&[room(2)]), [room(2)], "it was let in without");
     }
 
     #[test]

@@ -223,7 +223,10 @@ async fn tell(core: &Core) -> Result<(), Trouble> {
     let _calling = core.registrar.calling.lock().await;
     let untold = keeper.held.lock().take_untold();
     for rooms in untold.chunks(ROOMS_AT_ONCE) {
-        say(core, rooms, true).await?;
+        if let Err(error) = say(core, rooms, true).await {
+            keeper.held.lock().not_told(&untold);
+            return Err(error.into());
+        }
         let missed = keeper.held.lock().told(rooms);
         catch_up(core, missed);
     }
