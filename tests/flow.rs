@@ -18,6 +18,7 @@ mod flow_gateway {
     mod gap;
     mod handshake;
     mod hello;
+    mod large_rooms;
     mod rooms;
     mod send;
     mod send_order;
@@ -34,6 +35,7 @@ mod flow_people;
 mod flow_processes;
 mod flow_protocol;
 mod flow_queries_http;
+mod flow_room_streams;
 mod flow_simulation;
 mod flow_store;
 mod flow_strangers;

@@ -23,6 +23,8 @@ mod messages;
 mod outcomes;
 #[path = "flow_api/owed.rs"]
 mod owed;
+#[path = "flow_api/recent.rs"]
+mod recent;
 #[path = "flow_api/refresh.rs"]
 mod refresh;
 #[path = "flow_api/revocation.rs"]

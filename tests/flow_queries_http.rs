@@ -9,7 +9,8 @@ use klatch_bus::{
         Options, PATH, Replicas, ServiceToken, queries,
         shapes::{
             Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, Refusal, Revoked, RevokedSinceAnswer,
-            RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
+            RevokedSinceQuery, RoomOfUser, RoomsAboveAnswer, RoomsAboveQuery, VisiblePresenceAnswer,
+            VisiblePresenceQuery,
         },
     },
 };
@@ -98,6 +99,14 @@ async fn answers_are_those_given_in_process() {
     let since = Timestamp::from_millis(0);
     assert_eq!(there.revoked_since(since).await, here.revoked_since(since).await);
     assert_eq!(there.revoked_since(since).await.unwrap(), [(phone.session, ada.user)]);
+    let everyone = [ada.user, bob.user, eve.user, UserId::now()];
+    let (mut far, mut near) =
+        (there.rooms_above(&everyone, 1).await.unwrap(), here.rooms_above(&everyone, 1).await.unwrap());
+    far.sort_unstable();
+    near.sort_unstable();
+    assert_eq!(far, near);
+    assert!(far.contains(&(ada.user, group)) && far.contains(&(bob.user, direct)), "{far:?}");
+    assert_eq!(there.rooms_above(&everyone, 2).await, Ok(vec![]));
     let users = [bob.user, eve.user, UserId::now()];
     assert_eq!(there.visible_presence(ada.user, &users).await, here.visible_presence(ada.user, &users).await);
     assert_eq!(there.visible_presence(ada.user, &users).await.unwrap(), [bob.user]);
@@ -159,6 +168,7 @@ async fn bad_questions_are_refused_at_a_bounded_cost() {
         ask("POST", &path("visible-presence"), json!({"viewer": UserId::now(), "users": many}).to_string()).await.0,
         400
     );
+    assert_eq!(ask("POST", &path("rooms-above"), json!({"members": 1, "users": many}).to_string()).await.0, 400);
     assert_eq!(ask("POST", &path("heads"), " ".repeat(100 * 1024)).await.0, 413);
     for body in ["", "{", "[]", "{}", r#"{"room":"x"}"#] {
         let (status, error) = ask("POST", &path("members"), body.to_owned()).await;
@@ -289,6 +299,8 @@ fn queries_are_as_agreed() {
     golden("query.heads.request", &HeadsQuery { rooms: vec![room] }, seen);
     let head = Head { room, position, ordinal: Ordinal(39) };
     golden("query.heads.answer", &HeadsAnswer { heads: vec![head] }, seen);
+    golden("query.rooms_above.request", &RoomsAboveQuery { members: 24, users: vec![user] }, seen);
+    golden("query.rooms_above.answer", &RoomsAboveAnswer { rooms: vec![RoomOfUser { user, room }] }, seen);
     let since = Timestamp::from_millis(1_800_000_000_123);
     golden("query.revoked_since.request", &RevokedSinceQuery { since }, seen);
     let revoked = Revoked { session: SessionId::from_bytes([4; 16]), user };

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use klatch_bus::{
-    Bus, GatewaysOf, Limited, Presence, PresenceUnknown, Rate, Signal, Take,
+    Addressees, Bus, GatewaysOf, Limited, Presence, PresenceUnknown, Rate, Signal, Take,
     in_process::{self, MonotonicClock},
     redis::{self, Options, RedisParts},
 };
 use klatch_domain::{Incarnation, RoomId, Timestamp, UserId};
 use klatch_tests::{
-    conformance_bus::{AT_MOST, PREFETCH, QUEUES, Subject},
+    conformance_bus::{AT_MOST, PREFETCH, QUEUES, Subject, recent},
     services::redis::{Redis, Start, shared},
 };
 use parking_lot::Mutex;
@@ -60,7 +60,8 @@ async fn subject(options: Options) -> Subject {
         ..in_process::Options::default()
     };
     let rest = in_process::bus(rest, &Registry::new()).expect("a fresh registry");
-    let bus = Bus { presence: parts.presence, signals: parts.signals, rate_limits: parts.rate_limits, ..rest };
+    let RedisParts { presence, signals, rate_limits, recent } = parts;
+    let bus = Bus { presence, signals, rate_limits, recent, ..rest };
     let pass = move |time| {
         ahead.pass(time);
         std::future::ready(()).boxed()
@@ -76,7 +77,7 @@ mod standalone {
         subject(shared()).await
     }
 
-    klatch_tests::bus_conformance!(open; presence, signals, rate_limits);
+    klatch_tests::bus_conformance!(open; presence, signals, rate_limits, recent);
 }
 
 mod cluster {
@@ -94,7 +95,7 @@ mod cluster {
         format!("cluster-{}", UserId::now())
     }
 
-    klatch_tests::bus_conformance!(open; presence, signals, rate_limits);
+    klatch_tests::bus_conformance!(open; presence, signals, rate_limits, recent);
 }
 
 async fn within<T>(what: &str, answer: impl Future<Output = T>) -> T {
@@ -304,7 +305,11 @@ async fn one_round_trip_answers_for_all_groups() {
     let users: Vec<_> = (0..100).map(|_| UserId::now()).collect();
     let connected: Vec<_> = users.iter().map(|user| (*user, true)).collect();
     presence.set(ONE, &connected, now()).await.unwrap();
-    let groups: Vec<Arc<[UserId]>> = users.chunks(2).map(Arc::from).collect();
+    let rooms: Vec<_> = (0..25).map(|_| RoomId::now()).collect();
+    presence.hold_rooms(ONE, &rooms.iter().map(|room| (*room, true)).collect::<Vec<_>>()).await.unwrap();
+    let of_users = users.chunks(4).map(|users| Addressees { users: users.into(), room: None });
+    let of_rooms = rooms.iter().map(|room| Addressees { room: Some(*room), ..Addressees::default() });
+    let groups: Vec<_> = of_users.chain(of_rooms).collect();
     let commands = || {
         let text = server.ask("INFO stats");
         let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap().trim();
@@ -314,8 +319,152 @@ async fn one_round_trip_answers_for_all_groups() {
     let answers = presence.gateways_of_each(&groups).await.unwrap();
     assert_eq!(answers.len(), 50);
     assert!(answers.iter().all(|answer| answer.gateways == [ONE] && answer.live == 1));
-    // Two scripts sent together; the commands inside them count too, as do INFO and QUIT.
-    assert!(commands() - before < 120, "{} commands", commands() - before);
+    // Three scripts sent together; the commands inside them count too, as do INFO and QUIT.
+    assert!(commands() - before < 180, "{} commands", commands() - before);
+}
+
+#[tokio::test]
+async fn rooms_of_an_emptied_registry_are_everyones_until_they_are_named_again() {
+    let server = Redis::start(Start::default());
+    let ahead = Ahead::default();
+    let options = ahead.in_options(Options { doubt: LEASE, ..server.options() });
+    let (here, there) = (connect(options.clone()).await.presence, connect(options).await.presence);
+    let room = RoomId::now();
+    let of = async || holders(&*there, room).await;
+    renewed(&*here, ONE).await;
+    renewed(&*there, TWO).await;
+    ahead.pass(LEASE / 2);
+    assert!(renewed(&*here, ONE).await && renewed(&*there, TWO).await);
+    ahead.pass(LEASE / 2);
+    here.hold_rooms(ONE, &[(room, true)]).await.unwrap();
+    assert_eq!(of().await, Ok(vec![ONE, TWO]), "the other one has not said what it holds");
+    there.keep_rooms(TWO, true).await.unwrap();
+    assert_eq!(of().await, Ok(vec![ONE]));
+
+    server.empty();
+    assert!(of().await.is_err(), "nobody knows anything: lanes");
+    assert!(here.hold_rooms(ONE, &[(room, true)]).await.is_err());
+    assert!(there.keep_rooms(TWO, true).await.is_err());
+    assert!(!renewed(&*here, ONE).await && !renewed(&*there, TWO).await);
+    there.keep_rooms(TWO, true).await.unwrap();
+    assert!(of().await.is_err(), "a registry that has just begun");
+    ahead.pass(LEASE / 2);
+    assert!(renewed(&*here, ONE).await && renewed(&*there, TWO).await);
+    ahead.pass(LEASE / 2);
+    assert_eq!(of().await, Ok(vec![ONE, TWO]), "nobody has named it");
+    here.hold_rooms(ONE, &[(room, true)]).await.unwrap();
+    assert_eq!(of().await, Ok(vec![ONE]));
+}
+
+async fn holders(presence: &dyn Presence, room: RoomId) -> Result<Vec<Incarnation>, PresenceUnknown> {
+    let group = Addressees { room: Some(room), ..Addressees::default() };
+    presence.gateways_of_each(&[group]).await.map(|mut answers| answers.remove(0).gateways)
+}
+
+#[tokio::test]
+async fn a_gateway_notices_that_rooms_it_has_named_were_lost() {
+    let server = Redis::start(Start::default());
+    let presence = connect(server.options()).await.presence;
+    renewed(&*presence, ONE).await;
+    let rooms: Vec<_> = (0..600).map(|_| (RoomId::now(), true)).collect();
+    presence.hold_rooms(ONE, &rooms).await.unwrap();
+    presence.hold_rooms(ONE, &rooms).await.unwrap();
+    presence.hold_rooms(ONE, &[(rooms[0].0, false), (RoomId::now(), false)]).await.unwrap();
+    assert!(renewed(&*presence, ONE).await, "as it left it");
+    // A replica has taken over that did not get the last writes.
+    let lost = "for _, key in ipairs(redis.call('KEYS', '*rooms:*')) do redis.call('SPOP', key) end";
+    let answer = server.ask(&format!("EVAL \"{lost}\" 0"));
+    assert!(!answer.contains("ERR"), "{answer}");
+    assert!(!renewed(&*presence, ONE).await);
+}
+
+#[tokio::test]
+async fn rooms_of_a_lapsed_gateway_are_cleared_away_and_count_for_nothing_before() {
+    let server = Redis::start(Start::default());
+    let ahead = Ahead::default();
+    let presence = connect(ahead.in_options(server.options())).await.presence;
+    renewed(&*presence, ONE).await;
+    renewed(&*presence, TWO).await;
+    let rooms: Vec<_> = (0..600).map(|_| (RoomId::now(), true)).collect();
+    presence.hold_rooms(ONE, &rooms).await.unwrap();
+    presence.keep_rooms(ONE, true).await.unwrap();
+    ahead.pass(LEASE * 2);
+    renewed(&*presence, TWO).await;
+    presence.hold_rooms(TWO, &rooms[..1]).await.unwrap();
+    presence.keep_rooms(TWO, true).await.unwrap();
+    assert_eq!(holders(&*presence, rooms[0].0).await, Ok(vec![TWO]));
+    let keys = |pattern: &str| server.ask(&format!("EVAL \"return #redis.call('KEYS','{pattern}')\" 0"));
+    for _ in 0..20 {
+        renewed(&*presence, TWO).await;
+    }
+    assert!(keys("*}rooms:*").contains(":1") && keys("*}room:*").contains(":1"), "what lives stays");
+    let lapsed = server.ask("LLEN {klatch:leases}lapsed");
+    assert!(lapsed.contains(":0"), "{lapsed}");
+    // What nobody clears away goes by itself.
+    let timed = "local n = 0 for _, key in ipairs(redis.call('KEYS', '*}room*')) do if redis.call('TTL', key) < 0 then n = \
+                 n + 1 end end return n";
+    assert!(server.ask(&format!("EVAL \"{timed}\" 0")).contains(":0"));
+}
+
+#[tokio::test]
+async fn a_paused_redis_refuses_rooms_and_takes_them_afterwards() {
+    let server = Redis::start(Start::default());
+    let hurried = Options { response_timeout: Duration::from_millis(50), ..server.options() };
+    let presence = connect(hurried).await.presence;
+    renewed(&*presence, ONE).await;
+    let room = RoomId::now();
+    server.pause(500);
+    assert!(presence.hold_rooms(ONE, &[(room, true)]).await.is_err());
+    // Whether that was done is not known: the next renewal does not call it lost, and it is said again.
+    renewed(&*presence, ONE).await;
+    let held = async {
+        while presence.hold_rooms(ONE, &[(room, true)]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the room to be taken", held).await;
+    assert!(renewed(&*presence, ONE).await);
+    assert_eq!(holders(&*presence, room).await, Ok(vec![ONE]));
+}
+
+#[tokio::test]
+async fn recent_entries_cost_nothing_but_speed_when_redis_goes() {
+    let mut server = Redis::start(Start::default());
+    let registry = Registry::new();
+    let (room, run) = (RoomId::now(), recent::run(3, 9));
+    let recent = redis::connect(server.options(), &registry).await.unwrap().recent;
+    let read = async || recent.read(&[room]).await.remove(0);
+    recent.keep(room, run.clone()).await;
+    assert_eq!(read().await, Some(run.clone()));
+    let key = format!("{{klatch:recent:{room}}}");
+    let left = server.ask(&format!("TTL {key}"));
+    assert!(left.contains(":60") || left.contains(":59"), "it goes by itself: {left}");
+    // What another version has written, or nobody.
+    let front = "0000000000000001000000000000000a0001";
+    for other in ["{\\\"version\\\":2,\\\"entries\\\":[]}", "{"] {
+        assert!(server.ask(&format!("SET {key} \"{front}{other}\"")).contains("OK"));
+        assert_eq!(read().await, None);
+    }
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    assert!(text.contains("klatch_redis_recent_unreadable_total 2"), "{text}");
+    server.empty();
+    assert_eq!(read().await, None);
+    recent.keep(room, run.clone()).await;
+    assert_eq!(read().await, Some(run.clone()));
+    server.kill();
+    assert_eq!(read().await, None);
+    recent.keep(room, run.clone()).await;
+    recent.forget(&[(room, run.head())]).await;
+    server.restart();
+    let again = async {
+        while read().await.is_none() {
+            recent.keep(room, run.clone()).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("a run to be kept again", again).await;
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    assert!(!text.contains("klatch_redis_failed_total{call=\"recent_read\"} 0"), "{text}");
 }
 
 #[tokio::test]

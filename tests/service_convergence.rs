@@ -40,6 +40,7 @@ async fn real(history: &History) -> String {
         signals: cache.signals,
         presence: cache.presence,
         rate_limits: cache.rate_limits,
+        recent: cache.recent,
     };
     let directory = Arc::clone(&stores.directory) as Arc<dyn Directory>;
     let logs = play(history, &Parts { bus, shards: stores.shards.clone(), directory }).await;

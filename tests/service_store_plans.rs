@@ -280,6 +280,7 @@ async fn no_query_of_the_directory_scans() {
         "acquainted" => directory.acquainted(one, &others),
         "rooms of a user" => directory.rooms_of(one, Some(room), 10),
         "rooms of a user among" => directory.rooms_of_among(one, &[room]),
+        "large rooms of users" => directory.rooms_above(&others, 1),
         "room" => directory.room(room),
         "members" => directory.members_of(room, None, 10),
         "search rooms" => directory.public_rooms("room 1", Some(("room 10", room)), 10),

@@ -138,6 +138,7 @@ delegate!(RoomProjections {
     fn project(rooms: &[RoomProjection], members: &[MemberProjection]) -> Result<(), StoreError>;
     fn rooms_of(user: UserId, after: Option<RoomId>, limit: usize) -> Result<Vec<RoomOfUser>, StoreError>;
     fn rooms_of_among(user: UserId, rooms: &[RoomId]) -> Result<Vec<RoomOfUser>, StoreError>;
+    fn rooms_above(users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, StoreError>;
     fn room(room: RoomId) -> Result<Option<RoomProjection>, StoreError>;
     fn members_of(room: RoomId, after: Option<UserId>, limit: usize) -> Result<Vec<MemberProjection>, StoreError>;
     fn public_rooms(

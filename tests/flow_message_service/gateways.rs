@@ -90,3 +90,44 @@ async fn events_go_where_members_are_and_outcomes_to_who_asked() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_room_goes_to_those_who_hold_it_and_to_whoever_joins() {
+    let mut world = World::at_rest().await;
+    let presence = std::sync::Arc::clone(&world.bus.presence);
+    let [holds, joins] = [Incarnation::now(), Incarnation::now()];
+    let mut holding = world.bus.events.subscribe(holds, true).await;
+    let mut joining = world.bus.events.subscribe(joins, true).await;
+    for gateway in [world.incarnation, holds, joins].into_iter().chain((0..5).map(|_| Incarnation::now())) {
+        presence.renew(gateway).await.unwrap();
+        presence.keep_rooms(gateway, true).await.unwrap();
+    }
+    world.start().await;
+    let members: [Sender; 40] = people();
+    let ada = members[0];
+    let room = world.group(&members).await;
+    // Nobody holds it yet: everyone hears of it.
+    let new = world.text(ada, room, "by the lane");
+    world.store(new.clone()).await;
+    world.appended(new.message_id).await;
+    presence.hold_rooms(holds, &[(room, true)]).await.unwrap();
+    world.forget_heard();
+    let held = world.text(ada, room, "to one gateway");
+    world.store(held.clone()).await;
+    // Who joins may be on a gateway that knows nothing of the room.
+    let [eve]: [Sender; 1] = people();
+    presence.set(joins, &[(eve.user, true)], Timestamp::from_millis(1)).await.unwrap();
+    let join = world.command(ada, room, Action::PutMember { user: eve.user, role: None });
+    world.store(join.clone()).await;
+    presence.hold_rooms(holds, &[(room, false)]).await.unwrap();
+    let last = world.text(ada, room, "by the lane again");
+    world.store(last.clone()).await;
+    world.appended(last.message_id).await;
+
+    let texts = [held.message_id, join.message_id, last.message_id];
+    let of = |heard: Vec<Event>| entries(&heard).into_iter().filter(|id| texts.contains(id)).collect::<Vec<_>>();
+    assert_eq!(of(heard_until(&mut *holding, last.message_id).await), texts);
+    assert_eq!(of(heard_until(&mut *joining, last.message_id).await), [join.message_id, last.message_id]);
+    let mine: Vec<_> = world.heard().cloned().collect();
+    assert_eq!(of(mine), [], "a gateway without members hears nothing");
+}

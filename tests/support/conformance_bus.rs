@@ -8,6 +8,7 @@ pub mod events;
 pub mod notifications;
 pub mod presence;
 pub mod rate_limits;
+pub mod recent;
 pub mod signals;
 pub mod watermarks;
 
@@ -44,7 +45,7 @@ pub struct Subject {
 #[macro_export]
 macro_rules! bus_conformance {
     ($open:ident) => {
-        $crate::bus_conformance! { $open; commands, events, signals, watermarks, notifications, presence, rate_limits }
+        $crate::bus_conformance! { $open; commands, events, signals, watermarks, notifications, presence, rate_limits, recent }
     };
     ($open:ident; $($noun:ident),+) => {
         $( $crate::bus_conformance! { @$noun $open } )+
@@ -122,6 +123,20 @@ macro_rules! bus_conformance {
             named_twice_the_last_word_counts,
             gateways_are_answered_once_each,
             statuses_are_answered_in_the_order_asked,
+            who_holds_a_large_room_is_answered,
+            a_room_nobody_holds_is_everyones,
+            a_gateway_that_does_not_keep_its_rooms_is_answered_for_any,
+            a_lease_that_ran_out_takes_its_rooms_along,
+            without_a_lease_no_room_is_held,
+            rooms_and_users_are_asked_for_together,
+        }
+    };
+    (@recent $open:ident) => {
+        $crate::bus_conformance! { $open, recent:
+            what_was_kept_is_read_as_it_was,
+            a_newer_head_or_a_longer_run_takes_the_place,
+            what_was_forgotten_is_not_read_and_not_taken_again,
+            rooms_are_answered_in_the_order_asked,
         }
     };
     (@rate_limits $open:ident) => {

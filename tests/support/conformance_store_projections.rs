@@ -16,7 +16,8 @@ macro_rules! projections_conform {
     ($open:path) => {
         $crate::each_behaviour! { $open, conformance_store_projections,
             rooms_and_members_are_projected, older_news_changes_nothing, members_are_counted,
-            members_may_come_before_their_room, a_deleted_room_loses_its_members, rooms_of_a_user_have_pages,
+            members_may_come_before_their_room, a_deleted_room_loses_its_members, large_rooms_are_found_by_users,
+            rooms_of_a_user_have_pages,
             members_have_pages, members_to_notify_have_pages, public_rooms_are_searched_by_prefix, preferences_are_the_member_s,
             acquainted_are_friends_and_fellow_members, projections_at_once
         }
@@ -114,6 +115,28 @@ pub async fn members_may_come_before_their_room(directory: Arc<dyn Directory>) {
     assert_eq!(directory.rooms_of(user(1), None, 10).await.unwrap(), []);
     directory.project(&[room(1, 1)], &[joined(1, 3, 4)]).await.unwrap();
     assert_eq!(count(&directory, 1, 1).await, Some(2));
+}
+
+#[allow(missing_docs)]
+pub async fn large_rooms_are_found_by_users(directory: Arc<dyn Directory>) {
+    let members = [joined(1, 1, 1), joined(1, 2, 2), joined(1, 3, 3), joined(2, 1, 1), joined(2, 2, 2)];
+    directory.project(&[room(1, 1), room(2, 1)], &members).await.unwrap();
+    let above = async |users: &[u8], members: u64| {
+        let users: Vec<_> = users.iter().map(|number| user(*number)).collect();
+        let mut found = directory.rooms_above(&users, members).await.unwrap();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(above(&[1, 3, 9], 2).await, [(user(1), room(1, 1).id), (user(3), room(1, 1).id)]);
+    assert_eq!(above(&[2], 1).await, [(user(2), room(1, 1).id), (user(2), room(2, 1).id)]);
+    assert_eq!(above(&[1, 2, 3], 3).await, []);
+    assert_eq!(above(&[], 0).await, []);
+    // Who has left is not in it, and a room that was left by enough is large no more.
+    directory.project(&[], &[member(1, 1, None, 4)]).await.unwrap();
+    assert_eq!(above(&[1], 1).await, [(user(1), room(2, 1).id)]);
+    assert_eq!(above(&[2, 3], 2).await, []);
+    directory.project(&[RoomProjection { deleted: true, version: Seq(7), ..room(2, 1) }], &[]).await.unwrap();
+    assert_eq!(above(&[1, 2], 0).await, [(user(2), room(1, 1).id)]);
 }
 
 #[allow(missing_docs)]

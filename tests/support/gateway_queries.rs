@@ -25,11 +25,13 @@ pub struct ScriptedQueries {
 #[derive(Default)]
 struct State {
     members: HashMap<RoomId, RoomMembers>,
+    large: HashSet<RoomId>,
     heads: HashMap<RoomId, (Position, Ordinal)>,
     revoked: Vec<(SessionId, UserId, Timestamp)>,
     visible: HashSet<(UserId, UserId)>,
     failing: bool,
     asked_members: usize,
+    asked_rooms: usize,
 }
 
 impl Default for ScriptedQueries {
@@ -46,6 +48,9 @@ impl ScriptedQueries {
         let mut state = self.state.lock();
         state.members.insert(room.id, members);
         state.heads.insert(room.id, room.head());
+        if !room.small {
+            state.large.insert(room.id);
+        }
     }
 
     pub fn revoke(&self, session: SessionId, user: UserId, at: Timestamp) {
@@ -82,6 +87,11 @@ impl ScriptedQueries {
         self.state.lock().asked_members
     }
 
+    /// How often it was asked which large rooms users are in.
+    pub fn asked_rooms(&self) -> usize {
+        self.state.lock().asked_rooms
+    }
+
     async fn answer<T>(&self, query: &'static str, answer: impl FnOnce(&State) -> T) -> Result<T, QueryError> {
         self.answering.subscribe().wait_for(|answering| *answering).await.unwrap();
         let state = self.state.lock();
@@ -102,6 +112,18 @@ impl Queries for ScriptedQueries {
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, (Position, Ordinal)>, QueryError> {
         let heads = |state: &State| rooms.iter().filter_map(|room| Some((*room, *state.heads.get(room)?))).collect();
         self.answer("heads", heads).await
+    }
+
+    async fn rooms_above(&self, users: &[UserId], _members: u64) -> Result<Vec<(UserId, RoomId)>, QueryError> {
+        self.state.lock().asked_rooms += 1;
+        let of = |state: &State, user: UserId| {
+            let rooms = state
+                .large
+                .iter()
+                .filter(|room| state.members.get(room).is_some_and(|members| members.members.contains(&user)));
+            rooms.map(|room| (user, *room)).collect::<Vec<_>>()
+        };
+        self.answer("rooms_above", |state| users.iter().flat_map(|user| of(state, *user)).collect()).await
     }
 
     async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, UserId)>, QueryError> {

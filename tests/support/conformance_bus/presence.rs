@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use klatch_bus::{GatewaysOf, Presence, PresenceStatus, UserPresence};
+use klatch_bus::{Addressees, GatewaysOf, Presence, PresenceStatus, UserPresence};
 use klatch_domain::{Incarnation, Timestamp};
 
-use super::{Subject, gateway, user};
+use super::{Subject, gateway, room, user};
 
 const LEASE: Duration = Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
 /// Well below a lease, and well above what answering takes.
@@ -168,5 +168,126 @@ pub async fn statuses_are_answered_in_the_order_asked(subject: Subject) {
     assert_eq!(
         presence.statuses(&asked).await.expect("presence is known"),
         [offline(404, None), offline(2, Some(at(2))), online(1), offline(2, Some(at(2)))]
+    );
+}
+
+async fn hold(presence: &dyn Presence, which: u64, rooms: &[(u64, bool)]) {
+    let rooms: Vec<_> = rooms.iter().map(|(which, holds)| (room(*which), *holds)).collect();
+    presence.hold_rooms(gateway(which), &rooms).await.expect("the gateway holds a lease");
+}
+
+async fn keep(presence: &dyn Presence, which: u64, keeps: bool) {
+    presence.keep_rooms(gateway(which), keeps).await.expect("the gateway holds a lease");
+}
+
+/// The numbers of the gateways that are answered for a room and a user.
+async fn holders(presence: &dyn Presence, of: (u64, Option<u64>)) -> Vec<u64> {
+    let users = of.1.map(user).into_iter().collect();
+    let group = Addressees { users, room: Some(room(of.0)) };
+    let answer = presence.gateways_of_each(&[group]).await.expect("presence is known").remove(0);
+    let mut found: Vec<_> = answer.gateways.iter().map(|one| super::number(one.as_bytes())).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Gateways `1..=count` that say which rooms they hold, none so far.
+async fn keepers(presence: &dyn Presence, count: u64) {
+    for which in 1..=count {
+        renew(presence, which).await;
+        keep(presence, which, true).await;
+    }
+}
+
+/// And only they.
+pub async fn who_holds_a_large_room_is_answered(subject: Subject) {
+    let presence = subject.bus.presence;
+    keepers(&*presence, 4).await;
+    hold(&*presence, 1, &[(1, true), (2, true)]).await;
+    hold(&*presence, 2, &[(2, true)]).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1]);
+    assert_eq!(holders(&*presence, (2, None)).await, [1, 2]);
+    hold(&*presence, 1, &[(2, false), (2, false)]).await;
+    assert_eq!(holders(&*presence, (2, None)).await, [2]);
+    // Repeating changes nothing, and the last word counts.
+    hold(&*presence, 2, &[(2, true), (1, true), (1, false)]).await;
+    assert_eq!((holders(&*presence, (1, None)).await, holders(&*presence, (2, None)).await), (vec![1], vec![2]));
+}
+
+/// It has become large a moment ago, or was forgotten.
+pub async fn a_room_nobody_holds_is_everyones(subject: Subject) {
+    let presence = subject.bus.presence;
+    keepers(&*presence, 3).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 2, 3]);
+    hold(&*presence, 2, &[(1, true)]).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [2]);
+    hold(&*presence, 2, &[(1, false)]).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 2, 3]);
+}
+
+/// Every lease begins so, and a gateway may come back to it.
+pub async fn a_gateway_that_does_not_keep_its_rooms_is_answered_for_any(subject: Subject) {
+    let presence = subject.bus.presence;
+    keepers(&*presence, 4).await;
+    renew(&*presence, 5).await;
+    hold(&*presence, 1, &[(1, true)]).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 5]);
+    keep(&*presence, 5, true).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1]);
+    keep(&*presence, 3, false).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 3]);
+    assert!(renew(&*presence, 3).await, "renewing changes nothing of it");
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 3]);
+}
+
+/// What was said under it, too: the gateway may hold any room again.
+pub async fn a_lease_that_ran_out_takes_its_rooms_along(subject: Subject) {
+    let presence = subject.bus.presence;
+    keepers(&*presence, 2).await;
+    hold(&*presence, 1, &[(1, true)]).await;
+    hold(&*presence, 2, &[(1, true)]).await;
+    (subject.pass)(LEASE - A_MOMENT).await;
+    renew(&*presence, 2).await;
+    (subject.pass)(A_MOMENT * 2).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [2]);
+    assert!(!renew(&*presence, 1).await);
+    assert_eq!(holders(&*presence, (1, None)).await, [1, 2], "it has not said which rooms it holds");
+    keep(&*presence, 1, true).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [2]);
+    presence.leave(gateway(2)).await.expect("presence is known");
+    assert_eq!(holders(&*presence, (1, None)).await, [1], "nobody holds it now");
+}
+
+/// Or rooms would outlive their gateway.
+pub async fn without_a_lease_no_room_is_held(subject: Subject) {
+    let presence = subject.bus.presence;
+    assert!(presence.hold_rooms(gateway(1), &[(room(1), true)]).await.is_err());
+    assert!(presence.keep_rooms(gateway(1), true).await.is_err());
+    keepers(&*presence, 1).await;
+    (subject.pass)(LEASE + A_MOMENT).await;
+    assert!(presence.hold_rooms(gateway(1), &[(room(1), true)]).await.is_err());
+    assert!(presence.keep_rooms(gateway(1), true).await.is_err());
+    renew(&*presence, 2).await;
+    assert_eq!(holders(&*presence, (1, None)).await, [2]);
+}
+
+/// Each gateway once.
+pub async fn rooms_and_users_are_asked_for_together(subject: Subject) {
+    let presence = subject.bus.presence;
+    keepers(&*presence, 4).await;
+    hold(&*presence, 1, &[(1, true), (2, true)]).await;
+    hold(&*presence, 2, &[(1, true)]).await;
+    set(&*presence, 2, &[(7, true)], 1).await;
+    set(&*presence, 3, &[(7, true)], 1).await;
+    assert_eq!(holders(&*presence, (1, Some(7))).await, [1, 2, 3]);
+    assert_eq!(holders(&*presence, (2, Some(404))).await, [1]);
+    let groups = [
+        Addressees { users: [user(7)].into(), room: None },
+        Addressees { users: [].into(), room: Some(room(2)) },
+        Addressees::default(),
+    ];
+    let answers = presence.gateways_of_each(&groups).await.expect("presence is known");
+    assert_eq!(
+        answers.iter().map(|answer| (answer.gateways.len(), answer.live)).collect::<Vec<_>>(),
+        [(2, 4), (1, 4), (0, 4)]
     );
 }

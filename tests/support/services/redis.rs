@@ -154,6 +154,18 @@ impl Redis {
         self.process.thaw();
     }
 
+    /// Lets it answer nobody for so long (`CLIENT PAUSE`); connections stay open.
+    ///
+    /// # Panics
+    /// When it does not take that.
+    pub fn pause(&self, millis: u64) {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        socket.write_all(format!("CLIENT PAUSE {millis} ALL\r\n").as_bytes()).expect("a write");
+        let mut answer = [0; 3];
+        socket.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"+OK");
+    }
+
     /// Removes every key, and every script.
     pub fn empty(&self) {
         assert!(self.ask("FLUSHALL").contains("OK"));

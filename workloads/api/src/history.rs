@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use klatch_domain::{RoomId, Seq};
 use klatch_protocol::http::{History, HistoryQuery};
-use klatch_store::shard::Range;
+use klatch_store::shard::{Page, Range};
 
 use crate::{
     body::{Ids, Queried},
@@ -31,9 +31,32 @@ pub(crate) async fn history(
     let limit = page::limit_of(query.limit)?;
     let thread = query.thread.map(|thread| seq("thread", thread)).transpose()?;
     let range = range(&query)?;
-    let page = shared.shards.of(room).page(room, range, limit, thread, Some(caller.user())).await?;
-    room_view::reader(&shared, caller, room).await?;
+    let kept = kept_page(&shared, room, range, limit, thread).await?;
+    let (page, is_kept) = match kept {
+        Some(page) => (page, true),
+        None => (shared.shards.of(room).page(room, range, limit, thread, Some(caller.user())).await?, false),
+    };
+    let standing = room_view::reader(&shared, caller, room).await?;
+    if !is_kept && thread.is_none() && range == Range::Newest {
+        shared.recent.keep(room, &page, standing.as_ref()).await;
+    }
     Ok(Json(History { entries: page.entries, more: page.more }))
+}
+
+/// The page from the room's recent entries, if they are kept and true: the shard is asked only where the log ends.
+async fn kept_page(
+    shared: &Shared,
+    room: RoomId,
+    range: Range,
+    limit: usize,
+    thread: Option<Seq>,
+) -> Result<Option<Page>, Failure> {
+    if thread.is_some() || matches!(range, Range::Before(_)) {
+        return Ok(None);
+    }
+    let Some(recent) = shared.recent.read(&[room]).await.remove(&room) else { return Ok(None) };
+    let head = shared.shards.of(room).heads(&[room]).await?.remove(&room);
+    Ok(shared.recent.page(&recent, head.map(|head| head.position), range, limit))
 }
 
 fn range(query: &HistoryQuery) -> Result<Range, Failure> {

@@ -18,7 +18,8 @@ use klatch_bus::{
         PATH, ServiceToken,
         shapes::{
             ASKED_AT_ONCE, Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, QUESTION_BYTES,
-            Refusal, Revoked, RevokedSinceAnswer, RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
+            Refusal, Revoked, RevokedSinceAnswer, RevokedSinceQuery, RoomOfUser, RoomsAboveAnswer, RoomsAboveQuery,
+            VisiblePresenceAnswer, VisiblePresenceQuery,
         },
     },
 };
@@ -51,6 +52,7 @@ pub(crate) fn router(shared: Arc<Shared>, queries: Arc<dyn Queries>, tokens: Vec
     Router::new()
         .route(&path("members"), post(members))
         .route(&path("heads"), post(heads))
+        .route(&path("rooms-above"), post(rooms_above))
         .route(&path("revoked-since"), post(revoked_since))
         .route(&path("visible-presence"), post(visible_presence))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such query in this version"))
@@ -156,6 +158,16 @@ async fn heads(
     let heads = internal.queries.heads(&rooms).await.map_err(unanswered)?.into_iter();
     let heads = heads.map(|(room, (position, ordinal))| Head { room, position, ordinal }).collect();
     Ok(Json(HeadsAnswer { heads }))
+}
+
+async fn rooms_above(
+    State(internal): State<Arc<Internal>>,
+    Question(RoomsAboveQuery { members, users }): Question<RoomsAboveQuery>,
+) -> Result<Response, Refused> {
+    check_count(users.len())?;
+    let rooms = internal.queries.rooms_above(&users, members).await.map_err(unanswered)?.into_iter();
+    let rooms: Vec<_> = rooms.map(|(user, room)| RoomOfUser { user, room }).collect();
+    streamed(&RoomsAboveAnswer { rooms: Vec::new() }, rooms.into())
 }
 
 async fn revoked_since(

@@ -33,6 +33,7 @@ mod problem;
 mod profile;
 mod queries;
 mod rates;
+mod recents;
 mod refresh;
 mod revocation;
 mod room_view;

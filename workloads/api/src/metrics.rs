@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) owed_refused: prometheus::IntCounter,
     /// Questions about limits over all replicas without an answer.
     pub(crate) rate_limits_unknown: prometheus::IntCounter,
+    /// Pages asked of the recent entries that are kept: `hit`, `stale` (the head has moved), `miss`.
+    pub(crate) recent: IntCounterVec,
     /// Sessions ended within the lifetime of an access token.
     pub(crate) revoked: IntGauge,
 }
@@ -56,6 +58,10 @@ impl Metrics {
                 "klatch_api_rate_limits_unknown_total",
                 "Questions about limits over all replicas without an answer.",
             )?,
+            recent: IntCounterVec::new(
+                Opts::new("klatch_api_recent_entries_total", "Pages asked of the recent entries that are kept."),
+                &["outcome"],
+            )?,
             revoked: IntGauge::new(
                 "klatch_api_revoked_sessions",
                 "Ended sessions whose access tokens may still live.",
@@ -69,6 +75,7 @@ impl Metrics {
         registry.register(Box::new(metrics.republished.clone()))?;
         registry.register(Box::new(metrics.owed_refused.clone()))?;
         registry.register(Box::new(metrics.rate_limits_unknown.clone()))?;
+        registry.register(Box::new(metrics.recent.clone()))?;
         registry.register(Box::new(metrics.revoked.clone()))?;
         Ok(metrics)
     }

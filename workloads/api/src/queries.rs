@@ -37,6 +37,10 @@ impl Queries for StoreQueries {
         Ok(heads)
     }
 
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, QueryError> {
+        self.directory.rooms_above(users, members).await.map_err(failed("rooms_above"))
+    }
+
     async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, UserId)>, QueryError> {
         self.directory.revoked_since(since).await.map_err(failed("revoked_since"))
     }

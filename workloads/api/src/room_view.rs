@@ -38,15 +38,16 @@ pub(crate) async fn member(shared: &Shared, caller: Caller, room: RoomId) -> Res
     standing.filter(|standing| standing.role.is_some()).ok_or_else(Failure::room_not_found)
 }
 
-/// Whether the caller may read a room's log: a member, or the owner of an inbox, also before anything is in it.
+/// Whether the caller may read a room's log: a member, who is answered how they stand, or the owner of an inbox, also before
+/// anything is in it.
 ///
 /// # Errors
 /// `room_not_found`.
-pub(crate) async fn reader(shared: &Shared, caller: Caller, room: RoomId) -> Result<(), Failure> {
+pub(crate) async fn reader(shared: &Shared, caller: Caller, room: RoomId) -> Result<Option<Standing>, Failure> {
     if room == RoomId::inbox_of(caller.user()) {
-        return Ok(());
+        return Ok(None);
     }
-    member(shared, caller, room).await.map(|_| ())
+    member(shared, caller, room).await.map(Some)
 }
 
 /// One room.

@@ -65,9 +65,14 @@ async fn answers(
     for (shard, rooms) in shared.shards.by_shard(&rooms) {
         heads.extend(shard.heads(&rooms).await?);
     }
-    let mut pages = pages(shared, caller, asked, &heads, limit).await?;
+    let (mut pages, fresh) = pages(shared, caller, asked, &heads, limit).await?;
     // Last: who is a member now was allowed to see all of it.
     let standings = room_view::standings(shared, &rooms, caller.user()).await?;
+    for index in fresh {
+        if let (Some(asked), Some(page)) = (asked.get(index), pages.get(&index)) {
+            shared.recent.keep(asked.room, page, standings.get(&asked.room)).await;
+        }
+    }
     let inbox = RoomId::inbox_of(caller.user());
     let mut answered = Vec::with_capacity(asked.len());
     for (index, asked) in asked.iter().enumerate() {
@@ -81,38 +86,50 @@ async fn answers(
     Ok(answered)
 }
 
-/// The pages of those rooms that have something new, by their place in the question, until the answer is full.
+/// The pages of those rooms that have something new, by their place in the question, until the answer is full. Also which of
+/// them were read from a shard and reach the end of their log.
 async fn pages(
     shared: &Shared,
     caller: Caller,
     asked: &[SyncRoom],
     heads: &HashMap<RoomId, Head>,
     limit: usize,
-) -> Result<HashMap<usize, Page>, Failure> {
+) -> Result<(HashMap<usize, Page>, Vec<usize>), Failure> {
     let news = |(_, asked): &(usize, &SyncRoom)| {
         heads.get(&asked.room).is_some_and(|head| start(asked.position, *head).0 < head.position.seq)
     };
     let with_news: Vec<_> = asked.iter().enumerate().filter(news).collect();
-    let (mut pages, mut bytes) = (HashMap::new(), 0);
+    let (mut pages, mut fresh, mut bytes) = (HashMap::new(), Vec::new(), 0);
     for some in with_news.chunks(READ_AT_ONCE) {
         if bytes >= ANSWER_BYTES {
             break;
         }
         let mut reads = JoinSet::new();
+        let rooms: Vec<_> = some.iter().map(|(_, asked)| asked.room).collect();
+        let kept = shared.recent.read(&rooms).await;
         for (index, asked) in some.iter().copied() {
             let shard: Arc<dyn Shard> = Arc::clone(shared.shards.of(asked.room));
             let head = heads.get(&asked.room).copied().unwrap_or_default();
             let (room, user, range) = (asked.room, caller.user(), Range::After(start(asked.position, head).0));
+            let kept = kept.get(&room).and_then(|kept| shared.recent.page(kept, Some(head.position), range, limit));
+            if let Some(page) = kept {
+                bytes += page.entries.iter().map(weight).sum::<usize>();
+                pages.insert(index, page);
+                continue;
+            }
             reads.spawn(async move { (index, shard.page(room, range, limit, None, Some(user)).await) });
         }
         while let Some(read) = reads.join_next().await {
             let (index, page) = read.map_err(|error| Failure::internal(format!("a page of sync: {error}")))?;
             let page = page?;
             bytes += page.entries.iter().map(weight).sum::<usize>();
+            if !page.more {
+                fresh.push(index);
+            }
             pages.insert(index, page);
         }
     }
-    Ok(pages)
+    Ok((pages, fresh))
 }
 
 fn weight(entry: &Entry) -> usize {

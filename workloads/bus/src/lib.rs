@@ -18,6 +18,8 @@ mod notifications;
 mod presence;
 mod queries;
 mod rate_limits;
+mod recent;
+mod room_streams;
 mod signal_queue;
 mod signals;
 mod size;
@@ -26,9 +28,13 @@ mod watermarks;
 pub use commands::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
 pub use events::{EventPublisher, EventReceiver, Events, Receipt, Received, Target};
 pub use notifications::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery};
-pub use presence::{GatewaysOf, Presence, PresenceUnknown, UserPresence};
+pub use presence::{Addressees, GatewaysOf, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};
 pub use rate_limits::{Limited, Rate, RateLimits, RatesUnknown, Take};
+pub use recent::{RECENT_BYTES, RECENT_ENTRIES, RECENT_SECONDS, Recent, RecentEntries};
+pub use room_streams::{
+    JOINED_ROOMS, ROOM_EVENT_BYTES, ROOM_EVENTS, RoomNews, RoomPublisher, RoomStreams, RoomSubscriber, StreamUnknown,
+};
 pub use signals::{PresenceStatus, Signal, SignalReceiver, Signals};
 pub use watermarks::{WatermarkConsumer, WatermarkMove, Watermarks};
 
@@ -51,4 +57,6 @@ pub struct Bus {
     pub presence: Arc<dyn Presence>,
     /// Over all processes.
     pub rate_limits: Arc<dyn RateLimits>,
+    /// What many read at one time.
+    pub recent: Arc<dyn RecentEntries>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use klatch_domain::{Incarnation, Timestamp, UserId};
+use klatch_domain::{Incarnation, RoomId, Timestamp, UserId};
 
 use crate::PresenceStatus;
 
@@ -30,6 +30,15 @@ pub struct GatewaysOf {
     pub gateways: Vec<Incarnation>,
     /// How many gateways are alive.
     pub live: usize,
+}
+
+/// Whose gateways are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Addressees {
+    /// Where these users are connected,
+    pub users: Arc<[UserId]>,
+    /// and where members of this large room may be.
+    pub room: Option<RoomId>,
 }
 
 /// The presence registry. A gateway holds a lease of [`Presence::LEASE_SECONDS`]; a user's entry lives with the gateway's.
@@ -67,17 +76,28 @@ pub trait Presence: Send + Sync + 'static {
     /// [`PresenceUnknown`].
     async fn gateways_of(&self, users: &[UserId]) -> Result<GatewaysOf, PresenceUnknown>;
 
-    /// Where the users of each group are connected, in the order asked. A twin over a network asks all at once.
+    /// The gateways of each group, in the order asked: those of its users, and, where it names a room, every gateway that
+    /// holds the room or does not say which rooms it holds (see [`Presence::keep_rooms`]). All gateways are answered for a
+    /// room that nobody holds: it has become large a moment ago, or was forgotten. They may be where more than one of
+    /// [`Presence::SINGLE_SHARE`] hold it, too. A twin over a network asks all at once.
     ///
     /// # Errors
     /// [`PresenceUnknown`].
-    async fn gateways_of_each(&self, groups: &[Arc<[UserId]>]) -> Result<Vec<GatewaysOf>, PresenceUnknown> {
-        let mut answers = Vec::with_capacity(groups.len());
-        for group in groups {
-            answers.push(self.gateways_of(group).await?);
-        }
-        Ok(answers)
-    }
+    async fn gateways_of_each(&self, groups: &[Addressees]) -> Result<Vec<GatewaysOf>, PresenceUnknown>;
+
+    /// This gateway now holds its first member of these large rooms (true), or has lost its last (false). When it returns,
+    /// later `gateways_of_each` calls see it. Repeating changes nothing. Ends with the lease, as users' entries do.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`], also when the gateway holds no lease: `renew` first. Some may have been changed.
+    async fn hold_rooms(&self, gateway: Incarnation, rooms: &[(RoomId, bool)]) -> Result<(), PresenceUnknown>;
+
+    /// From now on this gateway holds the rooms it has named and no others (true), or may hold any, as under every new
+    /// lease (false).
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`], also when the gateway holds no lease: nothing was changed.
+    async fn keep_rooms(&self, gateway: Incarnation, keeps: bool) -> Result<(), PresenceUnknown>;
 
     /// How these users stand, in the order asked.
     ///
@@ -89,4 +109,7 @@ pub trait Presence: Send + Sync + 'static {
 impl dyn Presence {
     /// Length of a gateway's lease, seconds: three missed renewals, one every third of it.
     pub const LEASE_SECONDS: u64 = 10;
+    /// An event goes to single gateways up to one in so many of all; beyond it, one publish to a lane is cheaper than that
+    /// many copies.
+    pub const SINGLE_SHARE: usize = 4;
 }

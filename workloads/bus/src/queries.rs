@@ -41,6 +41,13 @@ pub trait Queries: Send + Sync + 'static {
     /// [`QueryError`].
     async fn heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, (Position, Ordinal)>, QueryError>;
 
+    /// The rooms of each of these users that have more than so many members: pairs, in no order. As far as the directory
+    /// knows, which follows the logs within moments.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, QueryError>;
+
     /// Sessions ended at or after this time.
     ///
     /// # Errors

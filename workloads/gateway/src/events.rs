@@ -41,7 +41,10 @@ fn take(core: &Core, fan_out: &mut FanOut, first: Received, receiver: &mut dyn E
         match received {
             Received::Events(more) if events.is_empty() => events = more,
             Received::Events(more) => events.extend(more),
-            Received::Gap => core.recovery.begin(),
+            Received::Gap => {
+                core.registrar.rooms.unsure();
+                core.recovery.begin();
+            }
         }
         next = if events.len() < BATCH_EVENTS { receiver.try_receive() } else { None };
     }

@@ -89,6 +89,7 @@ impl FanOut {
                 Event::Watermark(moved) => self.watermark(&moved),
                 Event::SessionRevoked { session, user } => revocation::revoke(&self.core, session, user),
                 Event::RoomDeleted { room } => {
+                    presence::see_deleted(&self.core, room);
                     let resolved = self.core.rooms.deleted(room);
                     self.resolved(room, resolved);
                 }
@@ -101,6 +102,7 @@ impl FanOut {
 
     fn gather(&mut self, appended: &Arc<Appended>) {
         let room = appended.room;
+        presence::see(&self.core, appended);
         if appended.entry.kind == Kind::FriendChanged {
             self.friend_changed(appended);
         }
@@ -168,7 +170,10 @@ impl FanOut {
         }
         for segment in segments {
             match &segment.recipients {
-                Recipients::Local(connections) => self.push_segment(room, &segment, connections),
+                Recipients::Local(connections) => {
+                    presence::see_delivery(&self.core, room, connections);
+                    self.push_segment(room, &segment, connections);
+                }
                 Recipients::Users(users) => {
                     let connections = self.connections_of(users);
                     self.push_segment(room, &segment, &connections);

@@ -26,6 +26,11 @@ pub(crate) enum Ask {
         /// Not before this has passed.
         delay: Duration,
     },
+    /// Where do these rooms end? Their members here may have missed something.
+    Heads {
+        /// Which rooms.
+        rooms: Vec<RoomId>,
+    },
     /// Whose presence may this connection see, and how do they stand?
     Presence {
         /// Who asks.
@@ -59,8 +64,28 @@ async fn answer(core: Arc<Core>, ask: Ask, found: mpsc::Sender<Found>) {
             // A closed channel: the gateway stops.
             let _ = found.send(Found { room, members }).await;
         }
+        Ask::Heads { rooms } => heads(&core, &rooms).await,
         Ask::Presence { connection, users } => crate::presence::answer_watch(&core, &connection, users).await,
     }
+}
+
+async fn heads(core: &Core, rooms: &[RoomId]) {
+    let mut pause = PAUSE;
+    for _ in 0..TRIES {
+        match core.queries.heads(rooms).await {
+            Ok(heads) => {
+                let untold = heads.into_iter().filter(|(room, head)| core.rooms.missed(*room, *head).is_err());
+                return core.instruments.metrics.dropped("positions").inc_by(untold.count() as u64);
+            }
+            Err(error) => {
+                core.instruments.metrics.queries_failed.inc();
+                tracing::debug!(%error, "asking where rooms end again");
+            }
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    core.instruments.metrics.dropped("positions").inc_by(rooms.len() as u64);
 }
 
 async fn members(core: &Core, room: RoomId) -> Result<Option<RoomMembers>, QueryError> {

@@ -3,6 +3,8 @@
 //! - `klatch_delivery_seconds`: from when a workload took a message to when it was written to the sockets of this gateway
 //! - `klatch_gateway_connections`: sockets; `klatch_gateway_users`: users connected, or limited still;
 //!   `klatch_gateway_rooms`: rooms whose members are known
+//! - `klatch_gateway_rooms_held`: large rooms with members here, as presence was told; `klatch_gateway_rooms_kept`: 1 while
+//!   it gets the events of no others; `klatch_gateway_rooms_failed_total`: times it had to take all of them for a while
 //! - `klatch_gateway_frames_in_total{type}`: frames of clients; `type="malformed"` for what is none
 //! - `klatch_gateway_bytes_out_total`: bytes written to sockets
 //! - `klatch_gateway_publish_commands`: commands of one publish to an ingest queue
@@ -46,6 +48,9 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) users: IntGauge,
     pub(crate) rooms: IntGauge,
+    pub(crate) rooms_held: IntGauge,
+    pub(crate) rooms_kept: IntGauge,
+    pub(crate) rooms_failed: IntCounter,
     pub(crate) malformed: IntCounter,
     pub(crate) bytes_out: IntCounter,
     pub(crate) publish_commands: Histogram,
@@ -81,6 +86,9 @@ impl Metrics {
             connections: gauge("klatch_gateway_connections", "Sockets.")?,
             users: gauge("klatch_gateway_users", "Users connected, or limited still.")?,
             rooms: gauge("klatch_gateway_rooms", "Rooms whose members are known.")?,
+            rooms_held: gauge("klatch_gateway_rooms_held", "Large rooms with members here.")?,
+            rooms_kept: gauge("klatch_gateway_rooms_kept", "1: it has said which large rooms it holds.")?,
+            rooms_failed: counter("klatch_gateway_rooms_failed_total", "Times it could not say so.")?,
             malformed: frames.with_label_values(&["malformed"]),
             bytes_out: counter("klatch_gateway_bytes_out_total", "Bytes written to sockets.")?,
             publish_commands: histogram("klatch_gateway_publish_commands", "Commands of a publish.", PUBLISH_BUCKETS)?,

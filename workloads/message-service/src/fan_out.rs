@@ -2,9 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use klatch_bus::{EventPublisher, GatewaysOf, Receipt, Target};
-use klatch_domain::{Appended, Audience, Event, Incarnation, OutcomeEvent, RoomId, UserId};
+use klatch_bus::{Addressees, EventPublisher, GatewaysOf, Presence, Receipt, Target};
+use klatch_domain::{
+    Appended, Audience, Event, Generation, Incarnation, Kind, OutcomeEvent, Position, RoomId, Seq, UserId,
+};
 use klatch_service_kit::trace;
+use serde::Deserialize;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, timeout},
@@ -15,14 +18,14 @@ use crate::{context::Context, item::Origin, notes::Note, notify};
 /// Up to this many gateways, an event goes to each that needs it: a lane would save nothing and reach the others for
 /// nothing.
 const FEW_GATEWAYS: usize = 4;
-/// Above them, single gateways are served up to this share of all (one in four); beyond it, one publish to the lane is
-/// cheaper than that many copies.
-const SINGLE_SHARE: usize = 4;
 /// How long the number of gateways is believed. A lane reaches every gateway whatever their number, so an old number costs
 /// copies and loses nothing.
 const LIVE_FOR: Duration = Duration::from_secs(1);
 /// Bundles sent together: what a few rounds left while the last publish was under way.
 const BUNDLES: usize = 64;
+
+/// Behind every entry there may be.
+const END: Position = Position { generation: Generation(u64::MAX), seq: Seq(u64::MAX) };
 
 /// What one round has to say. Its size is bounded by the commands it settles, which are bounded where they are taken.
 #[derive(Debug, Default)]
@@ -107,13 +110,18 @@ async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, 
         let mut settled = Vec::with_capacity(outgoing.len());
         let mut events = Vec::new();
         let mut notify = Vec::new();
+        let mut gone = Vec::new();
         let mut traced = Vec::new();
         let mut rest = Batches::default();
         for Outgoing { life, bundle } in outgoing.drain(..) {
+            gone.extend(bundle.appended.iter().filter(|one| replaces(one)).map(|one| (one.room, one.entry.position)));
             notify.extend(bundle.appended.iter().filter_map(|appended| notify::command_for(appended)));
             traced.extend(bundle.appended.iter().filter_map(|one| trace::follow("fan_out", one.trace.as_deref())));
             events.extend(bundle.appended.into_iter().map(Directed::appended));
             for (room, event) in bundle.lanes {
+                if matches!(event, Event::RoomDeleted { .. }) {
+                    gone.push((room, END));
+                }
                 rest.put(Target::Lane(room), event);
             }
             for event in bundle.everyone {
@@ -126,6 +134,10 @@ async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, 
                 settled.push((life, bundle.settled));
             }
         }
+        // First: whoever hears that a body is gone finds it nowhere. What waits for it waits for one answer of Redis at most.
+        if !gone.is_empty() {
+            publishing.bus.recent.forget(&gone).await;
+        }
         // Before anything is settled: a crash in between repeats both, and loses neither.
         let (receipt, ()) = tokio::join!(fan_out.send(events, rest), notify::publish(&publishing, notify));
         drop(traced);
@@ -135,11 +147,16 @@ async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, 
     }
 }
 
+/// Whether an entry has replaced or emptied bodies before it.
+fn replaces(appended: &Appended) -> bool {
+    matches!(appended.entry.kind, Kind::Edit | Kind::Delete)
+}
+
 /// An event, and whose gateways it is for.
 pub(crate) struct Directed {
     pub(crate) room: RoomId,
     pub(crate) audience: Audience,
-    /// Somebody who is in the audience no more, and has to be told so.
+    /// Somebody who is in the audience no more and has to be told so, or whose gateway may not know yet that they are.
     pub(crate) also: Option<UserId>,
     pub(crate) event: Event,
 }
@@ -149,7 +166,7 @@ impl Directed {
         Self {
             room: appended.room,
             audience: appended.audience.clone(),
-            also: appended.removed,
+            also: appended.removed.or_else(|| joined_large(&appended)),
             event: Event::Appended(appended),
         }
     }
@@ -254,42 +271,39 @@ impl FanOut {
 
     /// One route a room, so that its order holds within the publish.
     async fn routes(&mut self, events: &[Directed]) -> HashMap<RoomId, Route> {
-        let mut audiences: HashMap<RoomId, Audience> = HashMap::with_capacity(events.len());
-        for directed in events {
-            let audience = with(&directed.audience, directed.also);
-            match audiences.get_mut(&directed.room) {
+        let mut groups: HashMap<RoomId, Addressees> = HashMap::with_capacity(events.len());
+        for Directed { room, audience, also, .. } in events {
+            let one = addressees(*room, audience, *also);
+            match groups.get_mut(room) {
                 None => {
-                    audiences.insert(directed.room, audience);
+                    groups.insert(*room, one);
                 }
-                Some(held) => *held = joined(held, &audience),
+                Some(group) => join(group, one),
             }
         }
-        let mut rooms = Vec::with_capacity(audiences.len());
-        let mut groups = Vec::with_capacity(audiences.len());
-        let mut routes = HashMap::with_capacity(audiences.len());
-        for (room, audience) in audiences {
-            match audience {
-                Audience::Members(members) => {
-                    rooms.push(room);
-                    groups.push(members);
-                }
-                Audience::Room => {
-                    routes.insert(room, Route::Lane);
-                }
-            }
+        if self.live < <dyn Presence>::SINGLE_SHARE {
+            // Among so few nobody keeps sets of large rooms.
+            groups.retain(|_, group| group.room.is_none());
         }
         if groups.is_empty() {
-            return routes;
+            return HashMap::new();
         }
+        let (rooms, groups): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
         match self.context.bus.presence.gateways_of_each(&groups).await {
-            Ok(answers) => routes.extend(rooms.into_iter().zip(answers.into_iter().map(route_of))),
+            Ok(answers) => {
+                let routes = groups.iter().zip(answers).map(|(group, answer)| match group.room {
+                    None => route_of(answer),
+                    Some(_) => route_of_large(answer),
+                });
+                rooms.into_iter().zip(routes).collect()
+            }
             // Without a route an event takes the lane.
             Err(error) => {
                 tracing::debug!(%error, "events go by their lanes");
                 self.context.metrics.presence_unknown.inc();
+                HashMap::new()
             }
         }
-        routes
     }
 
     async fn live_gateways(&mut self) -> usize {
@@ -303,28 +317,43 @@ impl FanOut {
     }
 }
 
+fn is_small_share(answer: &GatewaysOf) -> bool {
+    answer.gateways.len() * <dyn Presence>::SINGLE_SHARE <= answer.live
+}
+
 fn route_of(answer: GatewaysOf) -> Route {
-    let few = answer.live <= FEW_GATEWAYS || answer.gateways.len() * SINGLE_SHARE <= answer.live;
+    let few = answer.live <= FEW_GATEWAYS || is_small_share(&answer);
     if few { Route::Ones(answer.gateways) } else { Route::Lane }
 }
 
-fn with(audience: &Audience, also: Option<UserId>) -> Audience {
-    match (audience, also) {
-        (Audience::Members(members), Some(user)) => Audience::Members(members.iter().copied().chain([user]).collect()),
-        (audience, _) => audience.clone(),
+/// Among a few gateways nobody keeps sets of large rooms: every one is answered, and a lane is one publish.
+fn route_of_large(answer: GatewaysOf) -> Route {
+    if is_small_share(&answer) { Route::Ones(answer.gateways) } else { Route::Lane }
+}
+
+fn addressees(room: RoomId, audience: &Audience, also: Option<UserId>) -> Addressees {
+    match audience {
+        Audience::Members(members) if also.is_none() => Addressees { users: Arc::clone(members), room: None },
+        Audience::Members(members) => Addressees { users: members.iter().copied().chain(also).collect(), room: None },
+        Audience::Room => Addressees { users: also.into_iter().collect(), room: Some(room) },
     }
 }
 
-fn joined(one: &Audience, other: &Audience) -> Audience {
-    match (one, other) {
-        (Audience::Members(one), Audience::Members(other)) if Arc::ptr_eq(one, other) => {
-            Audience::Members(Arc::clone(one))
-        }
-        (Audience::Members(one), Audience::Members(other)) => {
-            Audience::Members(one.iter().chain(other.iter()).copied().collect())
-        }
-        _ => Audience::Room,
+fn join(group: &mut Addressees, other: Addressees) {
+    if !other.users.is_empty() && !Arc::ptr_eq(&group.users, &other.users) {
+        group.users = group.users.iter().chain(other.users.iter()).copied().collect();
     }
+    group.room = group.room.or(other.room);
+}
+
+/// Who has joined a large room by this entry: their gateway may not be among those that hold it.
+fn joined_large(appended: &Appended) -> Option<UserId> {
+    #[derive(Deserialize)]
+    struct Joined {
+        user: UserId,
+    }
+    let joined = appended.entry.kind == Kind::MemberJoined && appended.audience == Audience::Room;
+    joined.then(|| appended.entry.content.read::<Joined>().ok()).flatten().map(|joined| joined.user)
 }
 
 #[cfg(test)]
@@ -342,6 +371,25 @@ mod tests {
         assert!(matches!(route_of(gateways(25, 100)), Route::Ones(_)));
         assert_eq!(route_of(gateways(26, 100)), Route::Lane);
         assert_eq!(route_of(gateways(2, 5)), Route::Lane);
+    }
+
+    #[test]
+    fn large_rooms_go_to_single_gateways_up_to_a_quarter() {
+        assert_eq!(route_of_large(gateways(2, 4)), Route::Lane);
+        assert!(matches!(route_of_large(gateways(1, 4)), Route::Ones(ones) if ones.len() == 1));
+        assert!(matches!(route_of_large(gateways(25, 100)), Route::Ones(_)));
+        assert_eq!(route_of_large(gateways(26, 100)), Route::Lane);
+    }
+
+    #[test]
+    fn a_room_that_becomes_large_within_a_batch_is_asked_for_both_ways() {
+        let (room, ada, bob) = (RoomId::now(), UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let small = Audience::Members(Arc::from([ada]));
+        let mut group = addressees(room, &small, None);
+        join(&mut group, addressees(room, &small, None));
+        assert_eq!(group, Addressees { users: Arc::from([ada, ada]), room: None });
+        join(&mut group, addressees(room, &Audience::Room, Some(bob)));
+        assert_eq!(group, Addressees { users: Arc::from([ada, ada, bob]), room: Some(room) });
     }
 
     #[test]

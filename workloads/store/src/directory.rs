@@ -397,6 +397,11 @@ pub trait RoomProjections: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn rooms_of_among(&self, user: UserId, rooms: &[RoomId]) -> Result<Vec<RoomOfUser>, StoreError>;
+    /// The rooms of each of these users that have more than so many members: pairs, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, StoreError>;
     /// One room, deleted or not.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::{
     replicas::{Replica, Replicas},
     shapes::{
         ASKED_AT_ONCE, HeadsAnswer, HeadsQuery, MembersAnswer, MembersQuery, Refusal, RevokedSinceAnswer,
-        RevokedSinceQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
+        RevokedSinceQuery, RoomsAboveAnswer, RoomsAboveQuery, VisiblePresenceAnswer, VisiblePresenceQuery,
     },
 };
 use crate::{Queries, QueryError, RoomMembers};
@@ -144,6 +144,16 @@ impl Queries for HttpQueries {
             heads.extend(answer.heads.into_iter().map(|head| (head.room, (head.position, head.ordinal))));
         }
         Ok(heads)
+    }
+
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, QueryError> {
+        let mut found = Vec::new();
+        for users in users.chunks(ASKED_AT_ONCE) {
+            let question = RoomsAboveQuery { members, users: users.to_vec() };
+            let answer: RoomsAboveAnswer = self.ask("rooms-above", &question).await?;
+            found.extend(answer.rooms.into_iter().map(|one| (one.user, one.room)));
+        }
+        Ok(found)
     }
 
     async fn revoked_since(&self, since: Timestamp) -> Result<Vec<(SessionId, UserId)>, QueryError> {

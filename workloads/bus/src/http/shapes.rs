@@ -59,6 +59,31 @@ pub struct Head {
     pub ordinal: Ordinal,
 }
 
+/// `rooms-above`: which large rooms are users in?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsAboveQuery {
+    /// Rooms with more members than this.
+    pub members: u64,
+    /// At most [`ASKED_AT_ONCE`].
+    pub users: Vec<UserId>,
+}
+
+/// Answers [`RoomsAboveQuery`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomsAboveAnswer {
+    /// In no order.
+    pub rooms: Vec<RoomOfUser>,
+}
+
+/// A room somebody is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomOfUser {
+    /// Who.
+    pub user: UserId,
+    /// Which room.
+    pub room: RoomId,
+}
+
 /// `revoked-since`: which sessions have ended?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedSinceQuery {

@@ -10,6 +10,8 @@ mod notifications;
 mod options;
 mod presence;
 mod rate_limits;
+mod recent;
+mod room_streams;
 mod signals;
 mod watermarks;
 
@@ -20,6 +22,8 @@ pub use options::{
     NOTIFY_QUEUE_BYTES, NOTIFY_QUEUE_COMMANDS, Options, PREFETCH, SIGNAL_QUEUE_BYTES, SIGNAL_QUEUE_SIGNALS,
     WATERMARK_QUEUE_MOVES,
 };
+
+pub use room_streams::room_streams;
 
 use crate::Bus;
 
@@ -46,5 +50,6 @@ pub fn bus(options: Options, registry: &prometheus::Registry) -> Result<Bus, pro
         notifications: Arc::new(notifications::InProcessNotifications::new(&options, &metrics)?),
         presence: Arc::new(presence::InProcessPresence::new(&options, &metrics)),
         rate_limits: Arc::new(rate_limits::InProcessRateLimits::new(&options)),
+        recent: Arc::new(recent::InProcessRecentEntries::new(&options)),
     })
 }

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     time::Duration,
 };
 
 use async_trait::async_trait;
-use klatch_domain::{Incarnation, Timestamp, UserId};
+use klatch_domain::{Incarnation, RoomId, Timestamp, UserId};
 use lru::LruCache;
 use parking_lot::Mutex;
 use prometheus::IntGauge;
@@ -16,7 +17,7 @@ use super::{
     MonotonicClock, Options,
     metrics::{BusMetrics, gauge},
 };
-use crate::{GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
+use crate::{Addressees, GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
 
 pub(super) struct InProcessPresence {
     monotonic: MonotonicClock,
@@ -30,6 +31,8 @@ struct State {
     gateways: HashMap<Incarnation, Gateway>,
     /// Never an empty list. A user is rarely on more than two gateways.
     users: HashMap<UserId, Vec<Incarnation>>,
+    /// Large rooms and who holds members of them; never an empty list.
+    rooms: HashMap<RoomId, Vec<Incarnation>>,
     last_active: LruCache<UserId, Timestamp>,
     /// No lease runs out before this.
     earliest_end: Option<Instant>,
@@ -38,6 +41,15 @@ struct State {
 struct Gateway {
     lease_ends: Instant,
     users: HashSet<UserId>,
+    rooms: HashSet<RoomId>,
+    /// It holds no other rooms than those.
+    keeps_rooms: bool,
+}
+
+impl Gateway {
+    fn new(lease_ends: Instant) -> Self {
+        Self { lease_ends, users: HashSet::new(), rooms: HashSet::new(), keeps_rooms: false }
+    }
 }
 
 impl InProcessPresence {
@@ -50,6 +62,7 @@ impl InProcessPresence {
             state: Mutex::new(State {
                 gateways: HashMap::new(),
                 users: HashMap::new(),
+                rooms: HashMap::new(),
                 // Bounded in `remember`; a bound given here would be allocated at once.
                 last_active: LruCache::unbounded(),
                 earliest_end: None,
@@ -75,7 +88,7 @@ impl Presence for InProcessPresence {
         Ok(self.now(|state, now| {
             let lease_ends = now + Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
             let held = state.gateways.contains_key(&gateway);
-            let entry = state.gateways.entry(gateway).or_insert_with(|| Gateway { lease_ends, users: HashSet::new() });
+            let entry = state.gateways.entry(gateway).or_insert_with(|| Gateway::new(lease_ends));
             entry.lease_ends = lease_ends;
             state.earliest_end = Some(state.earliest_end.map_or(lease_ends, |earliest| earliest.min(lease_ends)));
             held
@@ -97,21 +110,22 @@ impl Presence for InProcessPresence {
     }
 
     async fn gateways_of(&self, users: &[UserId]) -> Result<GatewaysOf, PresenceUnknown> {
-        Ok(self.now(|state, _| {
-            let live = state.gateways.len();
-            let mut gateways = Vec::new();
-            for user in users {
-                for gateway in state.users.get(user).into_iter().flatten() {
-                    if !gateways.contains(gateway) {
-                        gateways.push(*gateway);
-                    }
-                }
-                if gateways.len() == live {
-                    break;
-                }
-            }
-            GatewaysOf { gateways, live }
-        }))
+        Ok(self.now(|state, _| state.gateways_of(users, None)))
+    }
+
+    async fn gateways_of_each(&self, groups: &[Addressees]) -> Result<Vec<GatewaysOf>, PresenceUnknown> {
+        Ok(self.now(|state, _| groups.iter().map(|group| state.gateways_of(&group.users, group.room)).collect()))
+    }
+
+    async fn hold_rooms(&self, gateway: Incarnation, rooms: &[(RoomId, bool)]) -> Result<(), PresenceUnknown> {
+        self.now(|state, _| rooms.iter().try_for_each(|(room, holds)| state.hold_room(gateway, *room, *holds)))
+    }
+
+    async fn keep_rooms(&self, gateway: Incarnation, keeps: bool) -> Result<(), PresenceUnknown> {
+        self.now(|state, _| {
+            state.leased(gateway)?.keeps_rooms = keeps;
+            Ok(())
+        })
     }
 
     async fn statuses(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PresenceUnknown> {
@@ -135,17 +149,51 @@ impl State {
     fn remove(&mut self, gateway: Incarnation) {
         let Some(removed) = self.gateways.remove(&gateway) else { return };
         for user in removed.users {
-            self.disconnect(gateway, user);
+            take_out(&mut self.users, user, gateway);
+        }
+        for room in removed.rooms {
+            take_out(&mut self.rooms, room, gateway);
         }
     }
 
-    fn disconnect(&mut self, gateway: Incarnation, user: UserId) {
-        if let Some(gateways) = self.users.get_mut(&user) {
-            gateways.retain(|one| *one != gateway);
-            if gateways.is_empty() {
-                self.users.remove(&user);
+    fn leased(&mut self, gateway: Incarnation) -> Result<&mut Gateway, PresenceUnknown> {
+        self.gateways.get_mut(&gateway).ok_or_else(|| PresenceUnknown(format!("gateway {gateway} holds no lease")))
+    }
+
+    fn gateways_of(&self, users: &[UserId], room: Option<RoomId>) -> GatewaysOf {
+        let live = self.gateways.len();
+        let mut gateways = match room.map(|room| self.rooms.get(&room)) {
+            None => Vec::new(),
+            Some(None) => self.gateways.keys().copied().collect(),
+            Some(Some(holders)) => {
+                let unsaid = self.gateways.iter().filter(|(_, held)| !held.keeps_rooms).map(|(gateway, _)| *gateway);
+                let mut all: Vec<_> = holders.iter().copied().chain(unsaid).collect();
+                all.sort_unstable();
+                all.dedup();
+                all
+            }
+        };
+        for user in users {
+            if gateways.len() == live {
+                break;
+            }
+            for gateway in self.users.get(user).into_iter().flatten() {
+                if !gateways.contains(gateway) {
+                    gateways.push(*gateway);
+                }
             }
         }
+        GatewaysOf { gateways, live }
+    }
+
+    fn hold_room(&mut self, gateway: Incarnation, room: RoomId, holds: bool) -> Result<(), PresenceUnknown> {
+        let held = self.leased(gateway)?;
+        if !holds && held.rooms.remove(&room) {
+            take_out(&mut self.rooms, room, gateway);
+        } else if holds && held.rooms.insert(room) {
+            self.rooms.entry(room).or_default().push(gateway);
+        }
+        Ok(())
     }
 
     fn set(
@@ -155,9 +203,7 @@ impl State {
         now: Timestamp,
         most_last_active: usize,
     ) -> Result<Vec<UserPresence>, PresenceUnknown> {
-        if !self.gateways.contains_key(&gateway) {
-            return Err(PresenceUnknown(format!("gateway {gateway} holds no lease")));
-        }
+        self.leased(gateway)?;
         // How each stood before: someone named twice has changed only if they stand differently after all of it.
         let mut before = HashMap::with_capacity(users.len());
         let mut order = Vec::with_capacity(users.len());
@@ -181,7 +227,7 @@ impl State {
         if changed && connected {
             self.users.entry(user).or_default().push(gateway);
         } else if changed {
-            self.disconnect(gateway, user);
+            take_out(&mut self.users, user, gateway);
         }
         changed
     }
@@ -198,5 +244,14 @@ impl State {
             return UserPresence { user, status: PresenceStatus::Online, last_active: None };
         }
         UserPresence { user, status: PresenceStatus::Offline, last_active: self.last_active.peek(&user).copied() }
+    }
+}
+
+fn take_out<K: Eq + Hash>(all: &mut HashMap<K, Vec<Incarnation>>, key: K, gateway: Incarnation) {
+    if let Some(gateways) = all.get_mut(&key) {
+        gateways.retain(|one| *one != gateway);
+        if gateways.is_empty() {
+            all.remove(&key);
+        }
     }
 }

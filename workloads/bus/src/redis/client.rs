@@ -156,6 +156,19 @@ impl Connection {
         }
     }
 
+    /// Ends subscriptions, and waits until the server has said so.
+    pub(super) async fn unsubscribe(&mut self, channels: &[String]) -> RedisResult<()> {
+        match self {
+            Self::Single(connection) => connection.unsubscribe(channels).await,
+            Self::Cluster(connection) => {
+                for channel in channels {
+                    connection.sunsubscribe(channel).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Subscribes, and waits until the server has said so.
     pub(super) async fn subscribe(&mut self, channels: &[String]) -> RedisResult<()> {
         match self {

@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     failed: IntCounterVec,
     pub(super) live: IntGauge,
     pub(super) registry_lost: IntCounter,
+    pub(super) recent_unreadable: IntCounter,
     pub(super) signals_queued: IntGauge,
     signals_dropped: IntCounterVec,
 }
@@ -36,6 +37,10 @@ impl Metrics {
                 "klatch_redis_presence_lost_total",
                 "Leases, or pieces of the registry, that a gateway found gone",
             )?,
+            recent_unreadable: IntCounter::new(
+                "klatch_redis_recent_unreadable_total",
+                "Recent entries that cannot be read",
+            )?,
             signals_queued: IntGauge::new("klatch_redis_signals_queued", "Signals waiting, over all subscribers")?,
             signals_dropped: IntCounterVec::new(
                 Opts::new("klatch_redis_signals_dropped_total", "Signals dropped, by where"),
@@ -47,6 +52,7 @@ impl Metrics {
         registry.register(Box::new(metrics.failed.clone()))?;
         registry.register(Box::new(metrics.live.clone()))?;
         registry.register(Box::new(metrics.registry_lost.clone()))?;
+        registry.register(Box::new(metrics.recent_unreadable.clone()))?;
         registry.register(Box::new(metrics.signals_queued.clone()))?;
         registry.register(Box::new(metrics.signals_dropped.clone()))?;
         Ok(metrics)

@@ -4,12 +4,16 @@
 //! holds. A registry that was lost, whole or a piece of it, is noticed by every gateway at its next renewal (its lease or
 //! the piece's mark is another), and until every living gateway must have renewed, readers hear that presence is unknown:
 //! events go by the lanes meanwhile. A replica that took over without the last writes is noticed too: it holds fewer of a
-//! gateway's users than the gateway has set.
+//! gateway's users than the gateway has set. What gateways say about large rooms goes the same way (`presence/rooms.rs`).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+mod clear;
+mod read;
+mod rooms;
+
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use klatch_domain::{Incarnation, Timestamp, UserId};
+use klatch_domain::{Incarnation, RoomId, Timestamp, UserId};
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::time::Instant;
@@ -19,10 +23,10 @@ use super::{
     keys::{Keys, Nonce, nonce},
     link::{CallError, Link},
     metrics::{Call, Metrics},
-    replies::{self, BadReply, Entry, Leases, Living, Place},
+    replies::{self, BadReply, Entry, Holders, Leases, Living, Place},
     scripts,
 };
-use crate::{GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
+use crate::{Addressees, GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
 
 /// Users of one script: it holds up everything else on its server for a millisecond at most.
 const USERS_A_SCRIPT: usize = 256;
@@ -30,8 +34,6 @@ const USERS_A_SCRIPT: usize = 256;
 const LAST_ACTIVE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What a gateway leaves behind goes by itself after this, should nobody clear it away.
 const LEFT_BEHIND_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Entries of lapsed gateways that one renewal clears away, over all pieces.
-const CLEARED_AT_ONCE: usize = 1_024;
 
 pub(super) struct RedisPresence {
     link: Arc<Link>,
@@ -51,6 +53,7 @@ struct Calls {
     renew: Call,
     leave: Call,
     set: Call,
+    rooms: Call,
     read: Call,
 }
 
@@ -59,6 +62,17 @@ struct Calls {
 struct Known {
     version: Vec<u8>,
     living: Living,
+    /// Those that say which large rooms they hold.
+    keeping: Living,
+}
+
+/// What one round trip has found.
+struct Found {
+    entries: HashMap<UserId, Entry>,
+    holders: HashMap<RoomId, Holders>,
+    known: Arc<Known>,
+    /// The living gateways, or what they say of themselves, are others than were known before.
+    changed: bool,
 }
 
 /// A lease as its gateway knows it.
@@ -80,12 +94,31 @@ struct Piece {
     mark: Vec<u8>,
     /// How many users of the gateway it holds; `None` after a call whose outcome is not known.
     users: Option<i64>,
+    /// The same of large rooms.
+    rooms: Option<i64>,
+}
+
+/// What a call changes.
+#[derive(Clone, Copy)]
+enum Changed {
+    Users,
+    Rooms,
 }
 
 impl Piece {
     /// Whether what was found is what this gateway has left there.
     fn is_still(&self, found: &Self) -> bool {
-        self.mark == found.mark && (self.users.is_none() || self.users == found.users)
+        let still = |known: Option<i64>, found| known.is_none() || known == found;
+        self.mark == found.mark && still(self.users, found.users) && still(self.rooms, found.rooms)
+    }
+}
+
+impl Piece {
+    fn count_of(&mut self, of: Changed) -> &mut Option<i64> {
+        match of {
+            Changed::Users => &mut self.users,
+            Changed::Rooms => &mut self.rooms,
+        }
     }
 }
 
@@ -119,6 +152,7 @@ impl RedisPresence {
             renew: metrics.call("presence_renew"),
             leave: metrics.call("presence_leave"),
             set: metrics.call("presence_set"),
+            rooms: metrics.call("presence_rooms"),
             read: metrics.call("presence_read"),
         };
         Self {
@@ -158,7 +192,8 @@ impl RedisPresence {
         let known = match leases.living.take() {
             None => asked,
             Some(living) => {
-                let known = Arc::new(Known { version: leases.version.clone(), living });
+                let keeping = leases.keeping.take().unwrap_or_default();
+                let known = Arc::new(Known { version: leases.version.clone(), living, keeping });
                 *self.known.lock() = Arc::clone(&known);
                 known
             }
@@ -185,9 +220,10 @@ impl RedisPresence {
         let (leases, _) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
         let tenure = leases.tenure.ok_or(BadReply("a lease without a tenure"))?;
         let piece = |answer| {
-            let (mark, users) = replies::piece(answer)?;
-            // Counted under the tenure that was likely; under another one nobody is registered yet.
-            Ok(Piece { mark, users: Some(if tenure == likely { users } else { 0 }) })
+            let (mark, users, rooms) = replies::piece(answer)?;
+            // Counted under the tenure that was likely; under another one nothing is registered yet.
+            let (users, rooms) = if tenure == likely { (users, rooms) } else { (0, 0) };
+            Ok(Piece { mark, users: Some(users), rooms: Some(rooms) })
         };
         let pieces = answers.map(piece).collect::<Result<Vec<_>, BadReply>>()?;
         let ends = asked_at + Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
@@ -205,50 +241,15 @@ impl RedisPresence {
     }
 
     fn mark_call(&self, piece: usize, gateway: Incarnation, tenure: &Nonce, fresh: &Nonce) -> Cmd {
-        let keys =
-            [self.keys.mark(piece), self.keys.held(piece, gateway, tenure), self.keys.turn(piece, gateway, tenure)];
+        let keys = [
+            self.keys.mark(piece),
+            self.keys.held(piece, gateway, tenure),
+            self.keys.turn(piece, gateway, tenure),
+            self.keys.rooms(piece, gateway, tenure),
+        ];
         let mut call = scripts::MARK.on(&keys);
         call.arg(self.ahead_ms()).arg(&fresh[..]).arg(LEFT_BEHIND_FOR.as_secs());
         call
-    }
-
-    /// Clears away some of what a lapsed gateway has left. Nothing depends on it: its entries count no more.
-    async fn clear(&self, gateway: Incarnation, tenure: Nonce) {
-        if let Err(error) = self.clear_some(gateway, &tenure).await {
-            tracing::debug!(%gateway, %error, "cannot clear away what a gateway has left in Redis");
-        }
-    }
-
-    async fn clear_some(&self, gateway: Incarnation, tenure: &Nonce) -> Result<(), PresenceUnknown> {
-        let pieces = self.keys.pieces();
-        let look = |piece| {
-            let mut call = redis::cmd("SRANDMEMBER");
-            call.arg(self.keys.held(piece, gateway, tenure)).arg((CLEARED_AT_ONCE / pieces).min(USERS_A_SCRIPT));
-            call
-        };
-        let mut calls = Vec::new();
-        for (piece, found) in self.link.all((0..pieces).map(look).collect()).await?.into_iter().enumerate() {
-            let users = replies::users(found)?;
-            if users.is_empty() {
-                continue;
-            }
-            let mut keys = vec![self.keys.held(piece, gateway, tenure)];
-            keys.extend(users.iter().map(|user| self.keys.user(piece, *user)));
-            let mut call = scripts::CLEAR.on(&keys);
-            call.arg(gateway.as_bytes()).arg(&tenure[..]).arg(LAST_ACTIVE_FOR.as_secs());
-            users.iter().for_each(|user| {
-                call.arg(user.as_bytes());
-            });
-            calls.push(call);
-        }
-        if calls.is_empty() {
-            let mut lapsed = gateway.as_bytes().to_vec();
-            lapsed.extend_from_slice(tenure);
-            self.link.one(redis::cmd("LREM").arg(self.keys.lapsed()).arg(0).arg(lapsed)).await?;
-        } else {
-            self.run(calls).await?;
-        }
-        Ok(())
     }
 
     async fn leave_now(&self, gateway: Incarnation) -> Result<(), PresenceUnknown> {
@@ -267,25 +268,25 @@ impl RedisPresence {
         held.ok_or_else(|| PresenceUnknown(format!("gateway {gateway} holds no lease")))
     }
 
-    /// Takes the next turn, to change this piece. Until the outcome is known, nobody knows how many users it holds.
-    fn take_turn(&self, gateway: Incarnation, piece: usize) -> u64 {
+    /// Takes the next turn, to change this piece. Until the outcome is known, nobody knows how much of that it holds.
+    fn take_turn(&self, gateway: Incarnation, piece: usize, of: Changed) -> u64 {
         let mut held = self.held.lock();
         let Some(held) = held.get_mut(&gateway) else { return 0 };
         held.turn += 1;
         if let Some(piece) = held.pieces.get_mut(piece) {
-            piece.users = None;
+            *piece.count_of(of) = None;
         }
         held.turn
     }
 
-    /// The outcome is known: so many more users, or fewer.
-    fn count(&self, gateway: Incarnation, before: &Held, changes: &HashMap<usize, i64>) {
+    /// The outcome is known: so many more, or fewer.
+    fn count(&self, gateway: Incarnation, before: &Held, of: Changed, changes: &HashMap<usize, i64>) {
         let mut held = self.held.lock();
         let Some(held) = held.get_mut(&gateway).filter(|held| held.tenure == before.tenure) else { return };
         for (piece, change) in changes {
-            let users = before.pieces.get(*piece).and_then(|piece| piece.users).map(|users| users + change);
+            let counted = before.pieces.get(*piece).cloned().and_then(|mut piece| *piece.count_of(of));
             if let Some(piece) = held.pieces.get_mut(*piece) {
-                piece.users = users;
+                *piece.count_of(of) = counted.map(|counted| counted + change);
             }
         }
     }
@@ -300,9 +301,9 @@ impl RedisPresence {
         let held = self.lease_of(gateway)?;
         let asked = Arc::clone(&self.known.lock());
         let (mut asked_of, mut calls) = (Vec::new(), Vec::new());
-        for (piece, users) in self.by_piece(last_words(users), |(user, _)| *user) {
+        for (piece, users) in self.by_piece(last_words(users), |(user, _)| self.keys.piece_of(*user)) {
             for chunk in users.chunks(USERS_A_SCRIPT) {
-                let turn = self.take_turn(gateway, piece);
+                let turn = self.take_turn(gateway, piece, Changed::Users);
                 calls.push(self.set_call(piece, gateway, (&held.tenure, turn), chunk, now));
                 asked_of.push((piece, chunk.to_vec()));
             }
@@ -321,10 +322,8 @@ impl RedisPresence {
                 }
             }
         }
-        self.count(gateway, &held, &counts);
-        if known.living.get(&gateway) != Some(&held.tenure) {
-            return Err(PresenceUnknown(format!("the lease of gateway {gateway} has ended")));
-        }
+        self.count(gateway, &held, Changed::Users, &counts);
+        known.check_lives(gateway, &held)?;
         // In the order named.
         Ok(users.iter().filter_map(|(user, _)| changed.remove(user)).collect())
     }
@@ -349,38 +348,12 @@ impl RedisPresence {
         call
     }
 
-    fn by_piece<T>(&self, all: Vec<T>, user: impl Fn(&T) -> UserId) -> impl Iterator<Item = (usize, Vec<T>)> {
+    fn by_piece<T>(&self, all: Vec<T>, piece_of: impl Fn(&T) -> usize) -> impl Iterator<Item = (usize, Vec<T>)> {
         let mut pieces: Vec<Vec<T>> = (0..self.keys.pieces()).map(|_| Vec::new()).collect();
         for one in all {
-            pieces[self.keys.piece_of(user(&one))].push(one);
+            pieces[piece_of(&one)].push(one);
         }
         pieces.into_iter().enumerate().filter(|(_, of_piece)| !of_piece.is_empty())
-    }
-
-    /// Entries of users (each named once), and who is alive: one round trip.
-    async fn read(&self, users: Vec<UserId>) -> Result<(HashMap<UserId, Entry>, Arc<Known>), PresenceUnknown> {
-        let asked = Arc::clone(&self.known.lock());
-        let mut entries = HashMap::with_capacity(users.len());
-        let mut calls = vec![self.lease_call("look", None, &asked).0];
-        let mut groups = Vec::new();
-        for (piece, users) in self.by_piece(users, |user| *user) {
-            for chunk in users.chunks(USERS_A_SCRIPT) {
-                let mut keys = vec![self.keys.mark(piece)];
-                keys.extend(chunk.iter().map(|user| self.keys.user(piece, *user)));
-                calls.push(scripts::READ.on(&keys));
-                groups.push(chunk.to_vec());
-            }
-        }
-        let mut answers = self.run(calls).await?;
-        let leases = answers.next().ok_or(BadReply("no leases"))?;
-        let (leases, known) = self.take_leases(leases, asked)?.ok_or_else(lost)?;
-        self.check_believed(leases.age_ms)?;
-        for (users, answer) in groups.into_iter().zip(answers) {
-            let found = replies::entries(answer)?.ok_or_else(lost)?;
-            self.check_believed(leases.begun_ms + leases.age_ms - replies::begun_of(&found.mark)?)?;
-            entries.extend(users.into_iter().zip(found.entries));
-        }
-        Ok((entries, known))
     }
 
     /// What was begun a moment ago cannot know everybody yet.
@@ -397,11 +370,19 @@ impl Known {
     fn counts(&self, (gateway, tenure): &Place) -> bool {
         self.living.get(gateway) == Some(tenure)
     }
+
+    fn check_lives(&self, gateway: Incarnation, held: &Held) -> Result<(), PresenceUnknown> {
+        if self.living.get(&gateway) == Some(&held.tenure) {
+            Ok(())
+        } else {
+            Err(PresenceUnknown(format!("the lease of gateway {gateway} has ended")))
+        }
+    }
 }
 
-/// Each user once, with the last word about them.
-fn last_words(users: &[(UserId, bool)]) -> Vec<(UserId, bool)> {
-    let last: HashMap<_, _> = users.iter().copied().collect();
+/// Each once, with the last word about it.
+fn last_words<T: Copy + Eq + Hash>(all: &[(T, bool)]) -> Vec<(T, bool)> {
+    let last: HashMap<_, _> = all.iter().copied().collect();
     last.into_iter().collect()
 }
 
@@ -413,11 +394,11 @@ fn presence_of(user: UserId, online: bool, last_active: Option<Timestamp>) -> Us
     }
 }
 
-fn distinct<'a>(users: impl Iterator<Item = &'a UserId>) -> Vec<UserId> {
-    let mut users: Vec<_> = users.copied().collect();
-    users.sort_unstable();
-    users.dedup();
-    users
+fn distinct<'a, T: Copy + Ord + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<T> {
+    let mut all: Vec<_> = all.copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 #[async_trait]
@@ -440,25 +421,38 @@ impl Presence for RedisPresence {
     }
 
     async fn gateways_of(&self, users: &[UserId]) -> Result<GatewaysOf, PresenceUnknown> {
-        let mut answers = self.gateways_of_each(&[users.into()]).await?;
+        let mut answers = self.gateways_of_each(&[Addressees { users: users.into(), room: None }]).await?;
         answers.pop().ok_or_else(|| BadReply("no group").into())
     }
 
-    async fn gateways_of_each(&self, groups: &[Arc<[UserId]>]) -> Result<Vec<GatewaysOf>, PresenceUnknown> {
-        let users = distinct(groups.iter().flat_map(|group| group.iter()));
-        let (entries, known) = self.calls.read.watch(self.read(users)).await?;
-        let gateways_of = |group: &Arc<[UserId]>| {
-            let found = group.iter().filter_map(|user| entries.get(user)).flat_map(|entry| &entry.gateways);
-            let mut gateways: Vec<_> = found.filter(|one| known.counts(one)).map(|(gateway, _)| *gateway).collect();
+    async fn gateways_of_each(&self, groups: &[Addressees]) -> Result<Vec<GatewaysOf>, PresenceUnknown> {
+        let users = distinct(groups.iter().flat_map(|group| group.users.iter()));
+        let rooms = distinct(groups.iter().filter_map(|group| group.room.as_ref()));
+        let found = self.calls.read.watch(self.read(users, rooms)).await?;
+        let gateways_of = |group: &Addressees| {
+            let of_users = group.users.iter().filter_map(|user| found.entries.get(user));
+            let of_users = of_users.flat_map(|entry| &entry.gateways).filter(|one| found.known.counts(one));
+            let mut gateways: Vec<_> = of_users.map(|(gateway, _)| *gateway).collect();
+            if let Some(room) = &group.room {
+                found.add_holders(room, &mut gateways);
+            }
             gateways.sort_unstable();
             gateways.dedup();
-            GatewaysOf { gateways, live: known.living.len() }
+            GatewaysOf { gateways, live: found.known.living.len() }
         };
         Ok(groups.iter().map(gateways_of).collect())
     }
 
+    async fn hold_rooms(&self, gateway: Incarnation, rooms: &[(RoomId, bool)]) -> Result<(), PresenceUnknown> {
+        self.calls.rooms.watch(self.hold_now(gateway, rooms)).await
+    }
+
+    async fn keep_rooms(&self, gateway: Incarnation, keeps: bool) -> Result<(), PresenceUnknown> {
+        self.calls.rooms.watch(self.keep_now(gateway, keeps)).await
+    }
+
     async fn statuses(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PresenceUnknown> {
-        let (entries, known) = self.calls.read.watch(self.read(distinct(users.iter()))).await?;
+        let Found { entries, known, .. } = self.calls.read.watch(self.read_users(distinct(users.iter()))).await?;
         let status = |user: &UserId| {
             let entry = entries.get(user);
             let online = entry.is_some_and(|entry| entry.gateways.iter().any(|one| known.counts(one)));

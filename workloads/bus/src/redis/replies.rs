@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use klatch_domain::{Incarnation, Timestamp, UserId};
+use klatch_domain::{Incarnation, Timestamp};
 use redis::Value;
 
 use super::keys::Nonce;
@@ -34,6 +34,16 @@ pub(super) struct Leases {
     pub(super) tenure: Option<Nonce>,
     /// Whose entries are to be cleared away.
     pub(super) lapsed: Option<(Incarnation, Nonce)>,
+    /// Gateways that say which large rooms they hold, and under which tenure. `None`: as at the version asked with.
+    pub(super) keeping: Option<Living>,
+}
+
+/// Who holds a large room.
+#[derive(Debug)]
+pub(super) enum Holders {
+    Places(Vec<Place>),
+    /// More than were asked for.
+    Many,
 }
 
 /// A user's entry.
@@ -72,10 +82,11 @@ fn decimal(bytes: &[u8]) -> Result<i64, BadReply> {
     std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(BadReply("no decimal"))
 }
 
-/// The mark of a piece, and how many users of a gateway it holds.
-pub(super) fn piece(value: Value) -> Result<(Vec<u8>, i64), BadReply> {
-    let [mark, users] = <[Value; 2]>::try_from(array(value)?).map_err(|_| BadReply("a piece has two parts"))?;
-    Ok((bytes(mark)?, integer(&users)?))
+/// The mark of a piece, and how many users and large rooms of a gateway it holds.
+pub(super) fn piece(value: Value) -> Result<(Vec<u8>, i64, i64), BadReply> {
+    let [mark, users, rooms] =
+        <[Value; 3]>::try_from(array(value)?).map_err(|_| BadReply("a piece has three parts"))?;
+    Ok((bytes(mark)?, integer(&users)?, integer(&rooms)?))
 }
 
 /// When a piece was begun, by its mark.
@@ -109,9 +120,10 @@ pub(super) fn leases(value: Value) -> Result<Option<Leases>, BadReply> {
     if values.is_empty() {
         return Ok(None);
     }
-    let [age, begun, version, living, held, tenure, lapsed] =
-        <[Value; 7]>::try_from(values).map_err(|_| BadReply("leases have seven parts"))?;
-    let living = optional(living).map(gateways).transpose()?.map(|living| living.into_iter().collect());
+    let [age, begun, version, living, held, tenure, lapsed, keeping] =
+        <[Value; 8]>::try_from(values).map_err(|_| BadReply("leases have eight parts"))?;
+    let tenures = |value| Ok(optional(value).map(gateways).transpose()?.map(|found| found.into_iter().collect()));
+    let (living, keeping) = (tenures(living)?, tenures(keeping)?);
     let tenure = optional(tenure).map(bytes).transpose()?.map(|tenure| id(&tenure)).transpose()?;
     let lapsed = optional(lapsed).map(bytes).transpose()?.map(|lapsed| {
         let (gateway, tenure) = lapsed.split_at_checked(16).ok_or(BadReply("a lapsed gateway has 32 bytes"))?;
@@ -125,7 +137,19 @@ pub(super) fn leases(value: Value) -> Result<Option<Leases>, BadReply> {
         held: integer(&held)? == 1,
         tenure,
         lapsed: lapsed.transpose()?,
+        keeping,
     }))
+}
+
+/// What a piece says of the rooms asked about: its mark, and who holds each, in the order asked. `None`: the piece is gone.
+pub(super) fn holders(value: Value) -> Result<Option<(Vec<u8>, Vec<Holders>)>, BadReply> {
+    let mut values = array(value)?.into_iter();
+    let Some(mark) = values.next() else { return Ok(None) };
+    let holders = values.map(|value| match value {
+        Value::Int(_) => Ok(Holders::Many),
+        value => gateways(value).map(Holders::Places),
+    });
+    Ok(Some((bytes(mark)?, holders.collect::<Result<_, _>>()?)))
 }
 
 /// What a piece says of the users asked about.
@@ -158,15 +182,25 @@ fn entry(value: Value) -> Result<Entry, BadReply> {
 /// What became of a user that was set: whether they were connected to the gateway before, and where else they are.
 pub(super) type Change = (bool, Vec<Place>);
 
-/// In the order set.
-pub(super) fn changes(value: Value) -> Result<Vec<Change>, BadReply> {
+/// What follows the outcome of a call that changes a piece, once it is done.
+fn done(value: Value) -> Result<std::vec::IntoIter<Value>, BadReply> {
     let mut values = array(value)?.into_iter();
     match values.next().map(bytes).transpose()?.as_deref() {
-        Some(b"done") => {}
-        Some(b"lost") => return Err(BadReply("the registry is gone: renew first")),
-        Some(b"overtaken") => return Err(BadReply("a later call has overtaken this one")),
-        _ => return Err(BadReply("no outcome")),
+        Some(b"done") => Ok(values),
+        Some(b"lost") => Err(BadReply("the registry is gone: renew first")),
+        Some(b"overtaken") => Err(BadReply("a later call has overtaken this one")),
+        _ => Err(BadReply("no outcome")),
     }
+}
+
+/// By how many a gateway's rooms in a piece have become more.
+pub(super) fn more_rooms(value: Value) -> Result<i64, BadReply> {
+    integer(&done(value)?.next().ok_or(BadReply("no count of rooms"))?)
+}
+
+/// In the order set.
+pub(super) fn changes(value: Value) -> Result<Vec<Change>, BadReply> {
+    let values = done(value)?;
     let change = |value| {
         let [was, others] = <[Value; 2]>::try_from(array(value)?).map_err(|_| BadReply("a change has two parts"))?;
         Ok((integer(&was)? == 1, gateways(others)?))
@@ -174,11 +208,11 @@ pub(super) fn changes(value: Value) -> Result<Vec<Change>, BadReply> {
     values.map(change).collect()
 }
 
-/// Members of a set of users.
-pub(super) fn users(value: Value) -> Result<Vec<UserId>, BadReply> {
+/// Members of a set of users or rooms.
+pub(super) fn ids(value: Value) -> Result<Vec<[u8; 16]>, BadReply> {
     let values = match value {
         Value::Array(values) | Value::Set(values) => values,
         _ => return Err(BadReply("no set")),
     };
-    values.into_iter().map(|user| Ok(UserId::from_bytes(id(&bytes(user)?)?))).collect()
+    values.into_iter().map(|member| id(&bytes(member)?)).collect()
 }

@@ -27,8 +27,11 @@ script!(LEASE, "lease.lua");
 script!(MARK, "mark.lua");
 script!(SET, "set.lua");
 script!(READ, "read.lua");
+script!(HOLD, "hold.lua");
+script!(HOLDERS, "holders.lua");
 script!(CLEAR, "clear.lua");
 script!(RATE, "rate.lua");
+script!(RECENT, "recent.lua");
 
 impl Stored {
     fn new(source: &'static str) -> Self {
@@ -52,7 +55,7 @@ pub(super) struct LoadScripts;
 #[async_trait]
 impl Prepare for LoadScripts {
     async fn prepare(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        for script in [&LEASE, &MARK, &SET, &READ, &CLEAR, &RATE] {
+        for script in [&LEASE, &MARK, &SET, &READ, &HOLD, &HOLDERS, &CLEAR, &RATE, &RECENT] {
             connection.one(redis::cmd("SCRIPT").arg("LOAD").arg(script.source)).await?;
         }
         Ok(())

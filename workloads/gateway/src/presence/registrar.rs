@@ -18,6 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::rooms::{self, RoomKeeper};
 use crate::{
     batch::Batch,
     connection::{Connection, Identity},
@@ -34,13 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Registrar {
     pending: Mutex<Pending>,
-    wake: Notify,
+    pub(super) wake: Notify,
     /// Other gateways live; true while that is not known.
     others: AtomicBool,
     /// Presence does not know everything it should: all users are registered again with the next lease.
     behind: AtomicBool,
+    /// The large rooms that have members here.
+    pub(crate) rooms: RoomKeeper,
     /// One call at a time: two could overtake each other.
-    calling: tokio::sync::Mutex<()>,
+    pub(super) calling: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -87,6 +90,7 @@ pub(crate) async fn run_registrar(core: Arc<Core>) {
         let (mut users, arriving) = core.registrar.take();
         users.extend(arriving.iter().filter_map(|connection| Some(Arc::clone(&connection.identity()?.user))));
         register(&core, &users).await;
+        rooms::take(&core, &users).await;
         forget(&core, users);
         for connection in arriving {
             welcome(&core, &connection);
@@ -126,7 +130,7 @@ async fn register(core: &Core, users: &[Arc<User>]) {
     }
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, PresenceUnknown>>) -> Result<T, PresenceUnknown> {
+pub(super) async fn within<T>(call: impl Future<Output = Result<T, PresenceUnknown>>) -> Result<T, PresenceUnknown> {
     timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(PresenceUnknown("no answer in time".to_owned())))
 }
 
@@ -171,11 +175,12 @@ fn welcome(core: &Core, connection: &Arc<Connection>) {
 /// Takes or renews the lease. When presence had lost it, or could not be told something, users are registered again, and
 /// what was published meanwhile may have gone past this gateway: that is a gap.
 pub(crate) async fn renew(core: &Core) {
-    match within(core.bus.presence.renew(core.incarnation)).await {
+    let lease = within(core.bus.presence.renew(core.incarnation)).await;
+    match &lease {
         Ok(held) => {
             let behind = core.registrar.behind.swap(false, Ordering::AcqRel);
             if !held || behind {
-                register_again(core, held).await;
+                register_again(core, *held).await;
             }
         }
         Err(error) => {
@@ -184,8 +189,11 @@ pub(crate) async fn renew(core: &Core) {
             tracing::warn!(%error, "cannot renew the lease; messages come by the lanes meanwhile");
         }
     }
-    let others = within(core.bus.presence.gateways_of(&[])).await.map_or(true, |found| found.live > 1);
-    core.registrar.others.store(others, Ordering::Relaxed);
+    let live = within(core.bus.presence.gateways_of(&[])).await.map(|found| found.live);
+    core.registrar.others.store(live.as_ref().map_or(true, |live| *live > 1), Ordering::Relaxed);
+    if let Ok(held) = lease {
+        rooms::renewed(core, held, live.ok()).await;
+    }
 }
 
 async fn register_again(core: &Core, held: bool) {

@@ -34,6 +34,7 @@ pub(super) async fn connect(
         signals: redis.signals,
         presence: redis.presence,
         rate_limits: redis.rate_limits,
+        recent: redis.recent,
     })
 }
 

@@ -1,4 +1,4 @@
--- Clears away entries of a tenure that has ended. KEYS: held, then one hash a user.
+-- Clears away entries of a tenure that has ended. KEYS: held or rooms, then one hash each of what it names.
 local held, gateway, tenure, keep = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 for place = 2, #KEYS do
   local key = KEYS[place]

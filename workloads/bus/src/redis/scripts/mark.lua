@@ -1,8 +1,8 @@
 -- Looks whether a piece of the registry is the one a gateway knows; begins it anew when it is gone. Answers its mark, and how
--- many users of the gateway it holds.
--- KEYS: mark (when this piece was begun, and a nonce), held and turn of the gateway that asks: their safety net of a time to
--- live is drawn out.
-local mark, held, turn = KEYS[1], KEYS[2], KEYS[3]
+-- many users and large rooms of the gateway it holds.
+-- KEYS: mark (when this piece was begun, and a nonce), held, turn and rooms of the gateway that asks: their safety net of a
+-- time to live is drawn out.
+local mark, held, turn, rooms = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ahead, nonce, keep = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local found = redis.call('GET', mark)
 if not found then
@@ -13,4 +13,5 @@ if not found then
 end
 redis.call('EXPIRE', held, keep)
 redis.call('EXPIRE', turn, keep)
-return { found, redis.call('SCARD', held) }
+redis.call('EXPIRE', rooms, keep)
+return { found, redis.call('SCARD', held), redis.call('SCARD', rooms) }

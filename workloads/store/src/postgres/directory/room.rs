@@ -158,6 +158,18 @@ impl RoomProjections for PostgresDirectory {
         self.read(READ, statement).await?.iter().map(room_of_user).collect()
     }
 
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, StoreError> {
+        let users: Vec<_> = users.iter().map(|user| user.uuid()).collect();
+        let statement = sqlx::query(
+            "SELECT m.user_id, m.room FROM room_members m JOIN rooms r ON r.room = m.room \
+             WHERE m.user_id = ANY($1) AND m.role IS NOT NULL AND NOT r.deleted AND r.member_count > $2",
+        )
+        .bind(users)
+        .bind(signed(members));
+        let rows = self.read("read large rooms", statement).await?;
+        rows.iter().map(|row| Ok((id(row, 0).step(READ)?, id(row, 1).step(READ)?))).collect()
+    }
+
     async fn room(&self, id: RoomId) -> Result<Option<RoomProjection>, StoreError> {
         let rows = self.read(READ, sqlx::query(room!("WHERE r.room = $1")).bind(id.uuid())).await?;
         rows.first().map(room).transpose()

@@ -161,6 +161,25 @@ impl RoomProjections for SqliteDirectory {
         .await
     }
 
+    async fn rooms_above(&self, users: &[UserId], members: u64) -> Result<Vec<(UserId, RoomId)>, StoreError> {
+        let users = users.to_vec();
+        self.read("read large rooms", move |connection| {
+            let mut found = Vec::new();
+            for user in users {
+                let rooms = collect(
+                    connection,
+                    "SELECT m.room FROM room_members m JOIN rooms r ON r.room_id = m.room \
+                     WHERE m.user = ?1 AND m.role IS NOT NULL AND r.deleted = 0 AND r.member_count > ?2",
+                    params![user.as_bytes(), signed(members)],
+                    |row| Ok(RoomId::from_bytes(row.get(0).step(READ)?)),
+                )?;
+                found.extend(rooms.into_iter().map(|room| (user, room)));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     async fn room(&self, id: RoomId) -> Result<Option<RoomProjection>, StoreError> {
         self.read(READ, move |connection| {
             let statement = format!("SELECT {ROOM} FROM rooms r WHERE r.room_id = ?1");
