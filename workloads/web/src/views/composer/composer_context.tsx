@@ -1,12 +1,13 @@
 import { Pencil, Reply, X } from 'lucide-react';
-import type { Draft, RoomRow, Seq } from '../../core/interface';
+import type { Draft, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { IconButton } from '../controls/button';
+import type { RoomFace } from '../room/face';
 import { OriginText } from '../timeline/reply_quote';
 
 /** Above the text: what is being edited, or what it answers. */
-export function ComposerContext({ room, draft, onCancel }: { room: RoomRow; draft: Draft; onCancel: () => void }) {
+export function ComposerContext({ room, draft, onCancel }: { room: RoomFace; draft: Draft; onCancel: () => void }) {
   const say = useWords();
   if (draft.editing !== undefined) {
     return (
@@ -27,7 +28,7 @@ export function ComposerContext({ room, draft, onCancel }: { room: RoomRow; draf
   );
 }
 
-function Origin({ room, seq }: { room: RoomRow; seq: Seq }) {
+function Origin({ room, seq }: { room: RoomFace; seq: Seq }) {
   const client = useClient();
   const say = useWords();
   const timeline = useReadable(client.timeline(room.id));

@@ -1,12 +1,13 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { VirtualList, type VirtualizerHandle } from '../controls/virtual_list';
-import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { Composer } from '../composer/composer';
 import { focusComposer } from '../composer/drafts';
 import { Skeleton } from '../controls/empty';
 import { PanelFrame } from '../layout/panel_frame';
+import type { RoomFace } from '../room/face';
 import { go } from '../route';
 import { MessageActionsContext } from '../timeline/actions';
 import { DeleteQuestion, useListActions } from '../timeline/list_actions';
@@ -21,7 +22,7 @@ import './thread.css';
 const END_WITHIN = 60;
 
 /** One thread: its first message, the answers, and a place to answer. */
-export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }) {
+export default function ThreadPanel({ room, root }: { room: RoomFace; root: Seq }) {
   const client = useClient();
   const say = useWords();
   const thread = useReadable(client.thread(room.id, root));
