@@ -129,3 +129,29 @@ test('an edit of a message that was on its way follows it to its place', () => {
   expect(first()).toMatchObject({ key: 'mine', seq: 12, text: 'better', pending: true });
   expect(of.timelineOf('r').timeline.get().length).toBe(1);
 });
+
+test('a room nobody has written in yet stands where its first entry or its making puts it', () => {
+  const written = out({ id: 'written', last_message: entry(3, { at: '2026-11-25T09:00:00.000Z' }) });
+  // 2026-11-25T09:30:00Z in the first 48 bits.
+  const made = out({ id: `${Date.parse('2026-11-25T09:30:00.000Z').toString(16).padStart(12, '0').replace(/^(.{8})/, '$1-')}-7000-8000-000000000001` });
+  const of = model({ type: 'appended', room: 'fresh', entries: [entry(1, { kind: 'member_joined', content: { user: 'me' } })] });
+  of.apply({ type: 'listed', rooms: [written, made, out({ id: 'fresh' }), out({ id: 'unknown' })], all: true });
+  expect(of.rooms.get().rows.map((one) => one.id)).toEqual(['fresh', made.id, 'written', 'unknown']);
+  // What it says of itself later changes nothing: messages do.
+  of.apply({ type: 'listed', rooms: [written, made, out({ id: 'fresh' })], all: true });
+  expect(of.rooms.get().rows[0]?.id).toBe('fresh');
+});
+
+test('typing changes a room’s line when there is a draft, not with each letter', () => {
+  const of = model();
+  let told = 0;
+  of.room.of('r').subscribe(() => (told += 1));
+  const type = (text: string) => {
+    of.apply({ type: 'draft', room: 'r', draft: { text } });
+    of.batch.flush();
+  };
+  for (const text of ['h', 'he', 'hey']) type(text);
+  expect([told, row(of)?.hasDraft]).toEqual([1, true]);
+  type('');
+  expect([told, row(of)?.hasDraft]).toEqual([2, false]);
+});

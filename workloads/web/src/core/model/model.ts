@@ -39,6 +39,8 @@ export class Model {
   readonly #rows = new Map<string, RoomRow>();
   readonly #timelines = new Map<string, RoomTimeline>();
   readonly #receipts = new Map<string, RoomReceipts>();
+  /** When an entry came of a room that is not listed yet, ms. */
+  readonly #metAt = new Map<string, number>();
   /** Rooms whose unread count only the server can tell. */
   readonly unclear = new Set<string>();
   readonly #clock: () => number;
@@ -47,6 +49,8 @@ export class Model {
   onMembers: (room: string) => void = () => {};
   /** A room whose rows may be looked at before it was ours to open. */
   onJoined: (room: string) => void = () => {};
+  /** Something was done to a row that only a thread's panel holds. */
+  onPanelRow: (room: string, seq: number) => void = () => {};
   #account: Account = { state: 'loading' };
   #status = STARTING;
   #me: WireMe | undefined;
@@ -182,12 +186,7 @@ export class Model {
         }
         return;
       case 'draft':
-        if (news.draft.text === '' && news.draft.replyTo === undefined) this.drafts.delete(news.room);
-        else this.drafts.set(news.room, news.draft);
-        this.draft.touch(news.room);
-        // A thread's draft shows at the thread.
-        if (this.facts.has(news.room)) this.#roomChanged(news.room);
-        return;
+        return this.#takeDraft(news.room, news.draft);
       case 'friend':
         return this.onFriends();
       case 'joined':
@@ -253,6 +252,15 @@ export class Model {
     }
   }
 
+  #takeDraft(key: string, draft: Draft): void {
+    const had = this.drafts.has(key);
+    if (draft.text === '' && draft.replyTo === undefined) this.drafts.delete(key);
+    else this.drafts.set(key, draft);
+    this.draft.touch(key);
+    // The room's line tells that there is one, not what; a thread's draft shows at the thread.
+    if (had !== this.drafts.has(key) && this.facts.has(key)) this.#roomChanged(key);
+  }
+
   /** Whether the row of what was stored is there already, or will not be looked for. */
   #isShown(news: Extract<News, { type: 'message' }>): boolean {
     const timeline = this.#timelines.get(news.room);
@@ -279,7 +287,8 @@ export class Model {
     for (const out of rooms) {
       if (out.peer) this.people.learn([out.peer]);
       this.unclear.delete(out.id);
-      this.facts.set(out.id, joinListed(this.facts.get(out.id), out));
+      this.facts.set(out.id, joinListed(this.facts.get(out.id), out, this.#metAt.get(out.id)));
+      this.#metAt.delete(out.id);
       this.#roomChanged(out.id);
       this.receipts.touch(out.id);
     }
@@ -289,6 +298,7 @@ export class Model {
   #takeAppended(room: string, entries: readonly Entry[]): void {
     this.#timelines.get(room)?.append(entries);
     this.#rowsCame(room);
+    if (!this.facts.has(room) && entries[0]) this.#metAt.set(room, Date.parse(entries[0].at));
     this.#change(room, (facts) => withAppended(facts, entries, this.myId));
     for (const entry of entries) {
       this.people.takeTyping(room, entry.sender.user, false, this.#clock());
@@ -296,6 +306,9 @@ export class Model {
       this.#receipts.get(room)?.forget(entry.content['user']);
     }
     if (entries.some((entry) => entry.kind.startsWith('member_') || entry.kind === 'role_changed')) this.onMembers(room);
+    for (const { kind, target } of entries) {
+      if (needsTarget(kind) && target !== undefined && this.#timelines.get(room)?.isInPanel(target)) this.onPanelRow(room, target);
+    }
     // Who writes has read what stands before.
     for (const { sender, position } of entries) if (sender.user !== this.myId) this.#takeReceipt(room, sender.user, position, position);
   }
@@ -383,6 +396,7 @@ export class Model {
     this.drafts.clear();
     this.#rows.clear();
     this.#receipts.clear();
+    this.#metAt.clear();
     this.outbox.reset([]);
     this.people.clear();
     this.#me = undefined;
