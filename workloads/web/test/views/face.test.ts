@@ -12,7 +12,7 @@ it('messages, reading and drafts leave a room its face; a name and a mute do not
   const model = new Model(() => 0);
   model.apply({ type: 'account', account: { state: 'signed-in', user: 'me', session: 's' } });
   model.apply({ type: 'listed', rooms: [out], all: true });
-  const face = () => model.room.of('r').get();
+  const face = () => model.book.room.of('r').get();
   const first = face();
   model.apply({ type: 'appended', room: 'r', entries: [entry] });
   model.apply({ type: 'read', room: 'r', seq: 2 });

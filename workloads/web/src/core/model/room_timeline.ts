@@ -248,8 +248,7 @@ export class RoomTimeline {
   #view(): Timeline {
     const runs = this.#runs.all;
     const first = runs[0];
-    let length = Math.max(0, runs.length - 1) + this.#waiting.length;
-    for (const run of runs) length += run.rows.length;
+    const length = this.#runs.places + this.#waiting.length;
     return {
       room: this.room,
       length,
@@ -268,50 +267,27 @@ export class RoomTimeline {
 
   readonly #row = (index: number): Row | undefined => {
     if (index < 0) return undefined;
-    let place = index;
-    const runs = this.#runs.all;
-    for (const [number, run] of runs.entries()) {
-      const above = runs[number - 1];
-      if (above) {
-        if (place === 0) return gapBetween(above.head, run.floor);
-        place -= 1;
-      }
-      if (place < run.rows.length) {
-        const entry = run.rows.at(place);
-        return entry && this.#rowOf(entry);
-      }
-      place -= run.rows.length;
+    const { places } = this.#runs;
+    if (index >= places) {
+      const waiting = this.#waiting[index - places];
+      return waiting && this.#rowOfWaiting(waiting);
     }
-    const waiting = this.#waiting[place];
-    return waiting && this.#rowOfWaiting(waiting);
+    const held = this.#runs.at(index);
+    return held && ('floor' in held ? gapBetween(held.head, held.floor) : this.#rowOf(held));
   };
 
   readonly #indexOf = (seq: number): number => {
-    const index = this.#indexFrom(seq);
+    const index = this.#runs.indexFrom(seq);
     const row = this.#row(index);
     return row && row.type !== 'gap' && row.seq === seq ? index : -1;
   };
 
   readonly #indexAfter = (seq: number): number => {
-    const index = this.#indexFrom(seq + 1);
+    const index = this.#runs.indexFrom(seq + 1);
     const row = this.#row(index);
     if (row?.type === 'gap') return row.after <= seq ? -1 : index;
     return row && row.seq !== undefined ? index : -1;
   };
-
-  /** Where the first stored row with at least this seq stands; a gap that holds it counts. */
-  #indexFrom(seq: number): number {
-    let index = 0;
-    for (const [number, run] of this.#runs.all.entries()) {
-      if (number > 0) {
-        if (seq <= run.floor) return index;
-        index += 1;
-      }
-      if (seq <= run.head) return index + placeOf(run.rows, seq);
-      index += run.rows.length;
-    }
-    return index;
-  }
 
   #rowOf(entry: Entry): Row {
     const made = this.#rows.get(entry);

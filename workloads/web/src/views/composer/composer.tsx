@@ -123,7 +123,7 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
   return (
     <section className="composer" data-region={thread === undefined ? 'composer' : 'thread-composer'} aria-label={label}>
       <div className="composer-box">
-        <ComposerContext room={room} draft={draft} onCancel={() => change({ text: editing ? '' : draft.text })} />
+        <ComposerContext room={room} draft={draft} thread={thread} onCancel={() => change({ text: editing ? '' : draft.text })} />
         {open && <MentionList id={listId} offers={offers} index={index} onPick={complete} />}
         <textarea
           ref={input}

@@ -7,7 +7,7 @@ import type { RoomFace } from '../room/face';
 import { OriginText } from '../timeline/reply_quote';
 
 /** Above the text: what is being edited, or what it answers. */
-export function ComposerContext({ room, draft, onCancel }: { room: RoomFace; draft: Draft; onCancel: () => void }) {
+export function ComposerContext({ room, draft, thread, onCancel }: { room: RoomFace; draft: Draft; thread: Seq | undefined; onCancel: () => void }) {
   const say = useWords();
   if (draft.editing !== undefined) {
     return (
@@ -22,16 +22,17 @@ export function ComposerContext({ room, draft, onCancel }: { room: RoomFace; dra
   return (
     <div className="composer-context">
       <Reply size={14} aria-hidden />
-      <span className="composer-context-text"><Origin room={room} seq={draft.replyTo} /></span>
+      <span className="composer-context-text"><Origin room={room} seq={draft.replyTo} thread={thread} /></span>
       <IconButton label={say('cancel_reply')} keys="Esc" icon={X} size={16} onClick={onCancel} />
     </div>
   );
 }
 
-function Origin({ room, seq }: { room: RoomFace; seq: Seq }) {
+function Origin({ room, seq, thread }: { room: RoomFace; seq: Seq; thread: Seq | undefined }) {
   const client = useClient();
   const say = useWords();
   const timeline = useReadable(client.timeline(room.id));
-  const row = timeline.row(timeline.indexOf(seq));
+  const inThread = thread === undefined ? undefined : client.thread(room.id, thread).get();
+  const row = timeline.row(timeline.indexOf(seq)) ?? [inThread?.root, ...(inThread?.rows ?? [])].find((one) => one?.seq === seq);
   return row?.type === 'message' ? <OriginText origin={row} /> : <>{say('reply_to_earlier')}</>;
 }

@@ -55,9 +55,10 @@ export function receiptOf(row: Row, receipts: Receipts): Receipt {
   return row.seq <= receipts.deliveredByAll ? 'delivered' : 'none';
 }
 
-export function originOf(row: Row, timeline: Timeline): MessageRow | undefined {
+/** What a row answers, if it is held: in the room, else among these rows of a thread. */
+export function originOf(row: Row, timeline: Timeline, thread: readonly MessageRow[] = []): MessageRow | undefined {
   if (row.type !== 'message' || row.replyTo === undefined) return undefined;
-  const origin = timeline.row(timeline.indexOf(row.replyTo));
+  const origin = timeline.row(timeline.indexOf(row.replyTo)) ?? thread.find((one) => one.seq === row.replyTo);
   return origin?.type === 'message' ? origin : undefined;
 }
 
