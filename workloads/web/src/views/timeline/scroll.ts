@@ -44,6 +44,9 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
       const row = latest.current.row(index);
       if (row?.type !== 'gap' && row?.seq !== undefined) return client.markRead(room, row.seq);
     }
+    // No row to read, as in a room nobody has written in: it was looked at all the same.
+    const head = client.room(room).get()?.headSeq;
+    if (place.at === 'end' && !latest.current.loading && head !== undefined) client.markRead(room, head);
   }, [client, room]);
 
   const take = useCallback(
