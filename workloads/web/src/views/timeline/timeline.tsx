@@ -15,6 +15,7 @@ import { RowView, originOf, receiptOf } from './row_view';
 import { newIndex, useNewLine } from './new_line';
 import { RoomStart } from './room_start';
 import { useScroll } from './scroll';
+import { useSizes } from './sizes';
 import './timeline.css';
 
 /** A room's messages. Only the rows in view are mounted, however many there are. */
@@ -27,6 +28,7 @@ export function TimelineView({ room, at }: { room: RoomFace; at: Seq | undefined
   const line = useNewLine(client, room.id);
   const scroller = useRef<HTMLDivElement>(null);
   const scroll = useScroll(client, room.id, timeline, line.after, scroller);
+  const sizes = useSizes(room.id, timeline, scroll.list);
   const rove = useRove(timeline, scroll.list, scroller);
   const first = newIndex(timeline, line.after);
   const { jump } = scroll;
@@ -90,6 +92,7 @@ export function TimelineView({ room, at }: { room: RoomFace; at: Seq | undefined
             data={data}
             shift={shift}
             bufferSize={400}
+            {...(sizes && { cache: sizes })}
             keepMounted={rove.kept}
             onScroll={scroll.onScroll}
             onResize={scroll.onResize}
