@@ -167,12 +167,15 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
     [client, room, scroller, take, settle, read],
   );
 
+  const wasMeasured = useRef(false);
+  const isMeasured = useCallback(() => wasMeasured.current, []);
   const onResize = useCallback(() => {
+    wasMeasured.current = true;
     take(measured(standing.current));
     settle();
   }, [take, settle]);
 
-  return { list, atEnd, newIsAbove, flash, toEnd, toRow, jump, onScroll, onResize };
+  return { list, atEnd, newIsAbove, flash, toEnd, toRow, jump, isMeasured, onScroll, onResize };
 }
 
 /** Of the browser, not of the list: what the list has counted may not be drawn yet. */

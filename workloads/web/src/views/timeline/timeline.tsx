@@ -41,10 +41,11 @@ export function TimelineView({ room, at }: { room: RoomFace; at: Seq | undefined
     if (at !== undefined) jumpTo(at);
   }, [at, jumpTo]);
 
-  const prepended = useRef(timeline.prepended);
-  const shift = prepended.current !== timeline.prepended;
+  const before = useRef(timeline);
+  // Of a list that was not measured yet nothing is held in place: it would wait for an event of scrolling, and stay empty.
+  const shift = before.current.prepended !== timeline.prepended && before.current.length > 0 && scroll.isMeasured();
   useLayoutEffect(() => {
-    prepended.current = timeline.prepended;
+    before.current = timeline;
   });
 
   // An array-like without elements: rows are asked for by index, never copied.
