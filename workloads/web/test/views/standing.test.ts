@@ -77,6 +77,7 @@ describe('where a hand has put it', () => {
     expect(appended(hand, false)).toMatchObject({ go: false, standing: { place: { at: 'hand' } } });
     expect(measured(hand)).toMatchObject({ go: false, standing: { place: { at: 'hand' } } });
     expect(showsEnd(hand)).toBe(false);
+    expect(showsEnd(measured(hand).standing)).toBeUndefined();
   });
 
   it('is left for the end by reaching it, and by writing', () => {

@@ -52,7 +52,8 @@ export function useScroll(client: Client, room: RoomId, timeline: Timeline, newA
   const take = useCallback(
     (step: Step) => {
       standing.current = step.standing;
-      setAtEnd(showsEnd(step.standing));
+      // Until it is known it stays as it was: a button that comes for three frames only flickers.
+      setAtEnd((before) => showsEnd(step.standing) ?? before);
       const { place } = step.standing;
       const rows = latest.current;
       if (!step.go || !list.current) return;

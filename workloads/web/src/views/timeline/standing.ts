@@ -93,9 +93,9 @@ export function settled(standing: Standing, frame: Frame): Step {
   return still({ place: follows ? { at: 'end' } : standing.place, seen: frame, touched: false });
 }
 
-/** The end shows, or will at once. */
-export function showsEnd({ place, seen }: Standing): boolean {
-  return place.at === 'end' || (seen !== undefined && isEnd(seen));
+/** Whether the end shows, or will at once; undefined while rows are being measured and nobody can tell. */
+export function showsEnd({ place, seen }: Standing): boolean | undefined {
+  return place.at === 'end' || (seen && isEnd(seen));
 }
 
 function still(standing: Standing): Step {
