@@ -55,7 +55,7 @@ test('a room, its panels and what is said in it', async (scene) => {
   await ada.message('an answer').getByRole('button', { name: '👍 1 reaction' }).waitFor();
   await clean(ada, 'room');
   await ada.goto(`#/room/${room}/thread/${root}`);
-  await ada.page.locator('[data-region="panel"]').getByText('2 replies').waitFor();
+  await ada.page.locator('[data-region="panel"]').getByText('1 reply').waitFor();
   await clean(ada, 'thread');
   await ada.goto(`#/room/${room}/members`);
   await ada.page.getByRole('complementary', { name: 'Members' }).getByText(bob.displayName).waitFor();

@@ -102,7 +102,7 @@ test('of several tabs one leads; when it is closed another takes over with every
   wire.isDown = true;
   wire.cut();
   await tab.write('while the line is down');
-  await tab.state('while the line is down', 'sending').catch(() => tab.state('while the line is down', 'waiting to be sent'));
+  await tab.message('while the line is down').locator('[title="sending"], [title="waiting to be sent"]').waitFor();
   await ada.page.close();
   wire.isDown = false;
   await tab.state('while the line is down', 'sent');

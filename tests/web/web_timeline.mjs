@@ -176,3 +176,37 @@ test('typing shows to who looks at the room', async (scene) => {
   await bob.composer.press('Enter');
   await ada.sees('hm');
 });
+
+/** Runs in the page: what the browser measures is told only once it is let to, as on a machine that is busy. */
+function holdMeasuring() {
+  const held = [];
+  globalThis.letMeasure = () => {
+    globalThis.isHeld = false;
+    for (const tell of held.splice(0)) tell();
+  };
+  globalThis.isHeld = false;
+  globalThis.ResizeObserver = class extends ResizeObserver {
+    constructor(hear) {
+      super((entries, observer) => (globalThis.isHeld ? held.push(() => hear(entries, observer)) : hear(entries, observer)));
+    }
+  };
+}
+
+test('rows that come before the browser has measured the list show once it has', async (scene) => {
+  const ada = await scene.person('Ada', { init: holdMeasuring });
+  const bob = await scene.account('Bob');
+  await ada.chatWith(bob);
+  await ada.write('here already');
+  await ada.state('here already', 'sent');
+  const room = ada.roomId();
+  await ada.goto('#/');
+  await ada.page.reload();
+  await ada.isIn();
+  await ada.page.evaluate(() => (globalThis.isHeld = true));
+  await ada.goto(`#/room/${room}`);
+  // The list is as high as its rows are thought to be, and draws none of them yet.
+  await ada.page.waitForFunction(() => document.querySelector('.timeline')?.lastElementChild?.offsetHeight > 0);
+  assert.equal(await ada.message('here already').count(), 0);
+  await ada.page.evaluate(() => letMeasure());
+  await ada.sees('here already');
+});

@@ -11,7 +11,7 @@ const STYLES = 25 * KB;
 
 /** Sizes as a server sends them by gzip. Which files come before the first message list is what a browser asked for. */
 module.exports = async function bundle(world, report) {
-  const assets = path.join(world.web, 'dist/assets');
+  const assets = path.join(world.dist, 'assets');
   const size = new Map(fs.readdirSync(assets).filter((name) => /\.(js|css)$/.test(name)).map((name) => [name, gzipSync(fs.readFileSync(path.join(assets, name)), { level: 9 }).length]));
   const ada = await world.once('ada', () => world.person('ada'));
   const ben = await world.once('ben', () => world.person('ben'));

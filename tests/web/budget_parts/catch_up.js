@@ -10,8 +10,7 @@ module.exports = async function catchUp(world, report) {
   await world.write(ben.token, room.id, 1, 20);
   const page = await world.page();
   await world.signIn(page, 'finn');
-  await page.locator(`[data-room="${room.id}"]`).click();
-  await page.locator('.timeline').getByText('line 20.').waitFor();
+  await world.readRoom(page, { id: room.id, last: 'line 20.' });
   // Positions are kept some seconds after they moved, and when the page goes.
   await page.goto('about:blank');
   await world.write(ben.token, room.id, 21, MISSED);

@@ -31,6 +31,12 @@ function install() {
   const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   const list = () => document.querySelector('.timeline, #bare');
   const rows = () => [...list().querySelectorAll('[data-row]')];
+  probe.interactions = new Map();
+  // Events of one press have one number; what it cost is the longest of them.
+  observe('event', ({ interactionId, duration, name, target }) => {
+    const { ms = 0 } = probe.interactions.get(interactionId) ?? {};
+    if (interactionId > 0 && duration > ms) probe.interactions.set(interactionId, { ms: duration, name: `${name} on ${target?.getAttribute?.('aria-label')?.slice(0, 24) ?? target?.className ?? '?'}` });
+  }, { durationThreshold: 16 });
   Object.assign(probe, {
     painted,
     /** Frame by frame, until it holds. */

@@ -23,8 +23,7 @@ module.exports = async function start(world, report) {
   await page.session.send('Network.emulateNetworkConditions', { ...NETWORK, downloadThroughput: -1, uploadThroughput: -1, latency: 0 });
   await page.fast();
   await world.signIn(page, 'dora');
-  await page.goto(`${await world.address()}/#/room/${room.id}`);
-  await page.locator('.timeline [data-row]').first().waitFor();
+  await world.readRoom(page, { id: room.id, last: `line ${MESSAGES}.` });
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
   await warm(page, report);
   await page.context().close();

@@ -16,10 +16,7 @@ module.exports = async function switchRooms(world, report) {
   }
   const page = await world.page();
   await world.signIn(page, 'eva');
-  for (const room of rooms) {
-    await page.locator(`[data-room="${room.id}"]`).click();
-    await page.locator('.timeline').getByText(room.last).waitFor();
-  }
+  for (const room of rooms) await world.readRoom(page, room);
   await page.reload();
   await page.locator(`[data-room="${rooms[0].id}"]`).waitFor();
   await page.locator('.timeline').getByText(rooms[ROOMS - 1].last).waitFor();

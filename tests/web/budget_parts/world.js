@@ -8,6 +8,7 @@ const { install } = require('./probe.js');
 
 const root = path.resolve(__dirname, '../../..');
 const web = path.join(root, 'workloads/web');
+const dist = process.env.KLATCH_DIST ?? path.join(web, 'dist');
 const load = createRequire(path.join(web, 'package.json'));
 const target = process.env.CARGO_TARGET_DIR ?? path.join(os.homedir(), '.cache/klatch/target');
 
@@ -27,6 +28,7 @@ class World {
   #writer;
   #made = new Map();
   web = web;
+  dist = dist;
   load = load;
 
   /** What a part made for the next ones. */
@@ -66,6 +68,17 @@ class World {
         return (await session.send('Runtime.getHeapUsage')).usedSize;
       },
     });
+  }
+
+  /** Opens a room, which begins at its first unread message, and goes to its last one: from then on it is read. */
+  async readRoom(page, { id, last }) {
+    await page.locator(`[data-room="${id}"]`).click();
+    await page.locator('.timeline [data-row]').first().waitFor();
+    const [pill, line] = [page.locator('.timeline-pill-down'), page.locator('.timeline').getByText(last)];
+    await pill.or(line).first().waitFor();
+    if (await pill.isVisible()) await pill.click();
+    await page.locator(`[data-room="${id}"]:not(.room-line-unread)`).waitFor();
+    await line.waitFor();
   }
 
   async call(token, method, at, body) {
@@ -129,7 +142,7 @@ class World {
 }
 
 function serve(data, started) {
-  const child = spawn(path.join(target, 'debug/klatch'), ['up', '--no-limits', '--data', data, '--listen', '127.0.0.1:0', '--web', process.env.KLATCH_WEB_DIST ?? path.join(web, 'dist')], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, KLATCH_LOG: 'error' } });
+  const child = spawn(process.env.KLATCH ?? path.join(target, 'debug/klatch'), ['up', '--no-limits', '--data', data, '--listen', '127.0.0.1:0', '--web', dist], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, KLATCH_LOG: 'error' } });
   started(child);
   process.on('exit', () => child.kill('SIGKILL'));
   return new Promise((resolve, reject) => {

@@ -112,7 +112,7 @@ export interface RoomRow {
   readonly notify: Notify;
   readonly hidden: boolean;
   readonly lastMessage?: LastMessage;
-  /** For sorting: of the last message, else of joining. */
+  /** For sorting: of the last message, else of the room's making as far as known here. */
   readonly lastAt: number;
   /** Everything up to here is read: the new-messages line goes after it. Freeze it when the room is opened. */
   readonly readSeq: Seq;

@@ -19,7 +19,7 @@ function model(...news: News[]): Model {
   return fresh;
 }
 
-const row = (of: Model) => of.room.of('r').get();
+const row = (of: Model) => of.book.room.of('r').get();
 
 test('unread is the ordinal of the head less that of what was read', () => {
   expect(row(model())).toMatchObject({ unread: 4, mentions: 1, readSeq: 5, title: 'Tea' });
@@ -43,7 +43,7 @@ test('reading half way counts by the rows held, and asks the server where none a
   expect(row(of)).toMatchObject({ unread: 2, readSeq: 8 });
   const bare = model({ type: 'read', room: 'r', seq: 8 });
   expect(row(bare)).toMatchObject({ unread: 4 });
-  expect([...bare.unclear]).toEqual(['r']);
+  expect([...bare.book.unclear]).toEqual(['r']);
 });
 
 test('who sends has read', () => {
@@ -64,15 +64,15 @@ test('after a restore the list of the new generation counts', () => {
 
 test('rooms not in a whole list, and rooms left, are gone', () => {
   const of = model({ type: 'listed', rooms: [out({ id: 'other' })], all: true });
-  expect(of.rooms.get().rows.map((one) => one.id)).toEqual(['other']);
+  expect(of.book.list.get().rows.map((one) => one.id)).toEqual(['other']);
   of.apply({ type: 'left', room: 'other' });
-  expect(of.rooms.get().rows).toEqual([]);
+  expect(of.book.list.get().rows).toEqual([]);
 });
 
 test('muted rooms are not counted, hidden ones stand apart', () => {
   const of = model({ type: 'listed', rooms: [out({ id: 'muted', preferences: { notify: 'none' } }), out({ id: 'hidden', preferences: { notify: 'all', hidden: true } })], all: false });
-  expect(of.rooms.get()).toMatchObject({ unreadRooms: 1, mentions: 1 });
-  expect(of.rooms.get().hidden.map((one) => one.id)).toEqual(['hidden']);
+  expect(of.book.list.get()).toMatchObject({ unreadRooms: 1, mentions: 1 });
+  expect(of.book.list.get().hidden.map((one) => one.id)).toEqual(['hidden']);
 });
 
 test('read by all means by all, not by those we have heard of', () => {
@@ -88,7 +88,7 @@ test('read by all means by all, not by those we have heard of', () => {
 test('a cell answers the same object until its room changes, and tells once', async () => {
   const of = model();
   let calls = 0;
-  const end = of.room.of('r').subscribe(() => (calls += 1));
+  const end = of.book.room.of('r').subscribe(() => (calls += 1));
   const before = row(of);
   of.apply({ type: 'typing' } as never);
   expect(row(of)).toBe(before);
@@ -128,4 +128,30 @@ test('an edit of a message that was on its way follows it to its place', () => {
   of.apply({ type: 'appended', room: 'r', entries: [entry(11, { kind: 'reaction' }), entry(12, { message_id: 'mine', sender: { user: 'me', session: 's' } })] });
   expect(first()).toMatchObject({ key: 'mine', seq: 12, text: 'better', pending: true });
   expect(of.timelineOf('r').timeline.get().length).toBe(1);
+});
+
+test('a room nobody has written in yet stands where its first entry or its making puts it', () => {
+  const written = out({ id: 'written', last_message: entry(3, { at: '2026-11-25T09:00:00.000Z' }) });
+  // 2026-11-25T09:30:00Z in the first 48 bits.
+  const made = out({ id: `${Date.parse('2026-11-25T09:30:00.000Z').toString(16).padStart(12, '0').replace(/^(.{8})/, '$1-')}-7000-8000-000000000001` });
+  const of = model({ type: 'appended', room: 'fresh', entries: [entry(1, { kind: 'member_joined', content: { user: 'me' } })] });
+  of.apply({ type: 'listed', rooms: [written, made, out({ id: 'fresh' }), out({ id: 'unknown' })], all: true });
+  expect(of.book.list.get().rows.map((one) => one.id)).toEqual(['fresh', made.id, 'written', 'unknown']);
+  // What it says of itself later changes nothing: messages do.
+  of.apply({ type: 'listed', rooms: [written, made, out({ id: 'fresh' })], all: true });
+  expect(of.book.list.get().rows[0]?.id).toBe('fresh');
+});
+
+test('typing changes a room’s line when there is a draft, not with each letter', () => {
+  const of = model();
+  let told = 0;
+  of.book.room.of('r').subscribe(() => (told += 1));
+  const type = (text: string) => {
+    of.apply({ type: 'draft', room: 'r', draft: { text } });
+    of.batch.flush();
+  };
+  for (const text of ['h', 'he', 'hey']) type(text);
+  expect([told, row(of)?.hasDraft]).toEqual([1, true]);
+  type('');
+  expect([told, row(of)?.hasDraft]).toEqual([2, false]);
 });

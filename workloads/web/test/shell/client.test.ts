@@ -300,11 +300,43 @@ test('a captive portal’s page is no answer: nothing is lost, and it goes on wh
   await again.close();
 }, 30_000);
 
+test('an answer that only the panel of its thread holds is edited and deleted there', async () => {
+  const server = new Server();
+  server.write('question');
+  const answer = server.write('answer', ROOM, { thread: 1 });
+  for (let place = 0; place < 300; place += 1) server.write(`line ${place}`);
+  const { client } = await signedIn(server);
+  await opened(client, 'line 299');
+  await client.loadThread(ROOM, 1);
+  const answers = () => client.thread(ROOM, 1).get().rows.map((row) => (row.deleted ? '(gone)' : row.text));
+  expect(answers()).toEqual(['answer']);
+  expect(rowsOf(client, ROOM)).not.toContain('answer');
+  server.write('', ROOM, { kind: 'edit', content: { text: 'a better answer' }, target: answer.position.seq });
+  await until('edited', () => answers()[0] === 'a better answer');
+  server.write('', ROOM, { kind: 'delete', content: {}, target: answer.position.seq });
+  await until('deleted', () => answers()[0] === '(gone)');
+  // It is no part of the log that is held: nothing of it came into the room.
+  expect(rowsOf(client, ROOM)).not.toContain('(gone)');
+  await client.close();
+});
+
 test('a timer that fires a moment early is set again', async () => {
   const server = new Server();
   const { profile, client } = await signedIn(server);
   await online(client);
   profile.timersEarly = 50;
+  for (const socket of [...server.sockets]) socket.end(1006);
+  await until('lost', () => client.status.get().connection === 'waiting');
+  await online(client);
+  await client.close();
+});
+
+test('a timer that fires a moment early is set again although its moment comes while it is looked at', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  await online(client);
+  profile.timersEarly = 50;
+  profile.clockMovesWhenRead = true;
   for (const socket of [...server.sockets]) socket.end(1006);
   await until('lost', () => client.status.get().connection === 'waiting');
   await online(client);

@@ -215,6 +215,11 @@ export class Server {
     const log = this.logs.get(room) ?? [];
     const limit = Number(query.get('limit') ?? 50);
     const after = query.get('after');
+    const thread = query.get('thread');
+    if (thread !== null) {
+      const answers = log.filter((entry) => entry.thread === Number(thread) && entry.position.seq > Number(after));
+      return { entries: answers.slice(0, limit), more: answers.length > limit };
+    }
     if (after !== null) {
       const from = Number(after);
       return { entries: log.slice(from, from + limit), more: log.length > from + limit };

@@ -57,6 +57,9 @@ export class Profile {
   clockError = 0;
   /** How much too early timers fire, ms: browsers round. */
   timersEarly = 0;
+  /** An early timer fires a millisecond before its time by this device's clock, which moves on once it was read twice. */
+  clockMovesWhenRead = false;
+  #readsUntilItMoves = 0;
   #ids = 0;
   readonly #sockets = new Set<WebSocket>();
 
@@ -65,7 +68,11 @@ export class Profile {
   }
 
   environment(): Environment {
-    const now = (): number => Date.now() + this.clockError;
+    const now = (): number => {
+      const at = Date.now() + this.clockError;
+      if (this.#readsUntilItMoves > 0 && (this.#readsUntilItMoves -= 1) === 0) this.clockError += 1;
+      return at;
+    };
     return {
       fetch: (input, init) => (this.isOnline ? this.network.fetch(input, init) : Promise.reject(new TypeError('no network'))),
       socket: (url, protocol) => {
@@ -84,7 +91,18 @@ export class Profile {
         const id = this.#ids;
         return uuid7(now(), (bytes) => new DataView(bytes.buffer).setUint32(12, id));
       },
-      setTimer: (run, ms) => setTimeout(run, Math.max(0, ms - this.timersEarly)),
+      setTimer: (run, ms) => {
+        const due = Date.now() + this.clockError + ms;
+        const fire = (): void => {
+          const early = due - Date.now() - this.clockError;
+          if (this.clockMovesWhenRead && early > 0) {
+            this.clockError += early - 1;
+            this.#readsUntilItMoves = 2;
+          }
+          run();
+        };
+        return setTimeout(fire, Math.max(0, ms - this.timersEarly));
+      },
       clearTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
       isOnline: () => this.isOnline,
       onSigns: (listener) => {

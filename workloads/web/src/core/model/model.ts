@@ -1,6 +1,6 @@
 /** The state of the client in one tab: fed with news, read through cells. No I/O, no timers. */
 import { ClientError } from '../error';
-import type { Account, Draft, Me, Receipts, RoomList, RoomRow, Settings, Status, Warning } from '../interface';
+import type { Account, Draft, Me, Receipts, Settings, Status, Warning } from '../interface';
 import { needsTarget, type Entry } from '../wire/entry';
 import type { Me as WireMe, MemberOut } from '../wire/http';
 import { Batch, Cell, Cells } from './cell';
@@ -8,7 +8,8 @@ import type { News, State } from './news';
 import { OutboxView } from './outbox_view';
 import { meOf, People } from './people';
 import { NO_RECEIPTS, RoomReceipts } from './receipts';
-import { joinListed, rowOf, withAppended, withRead, withThreadRead, type RoomFacts } from './room_facts';
+import { RoomBook } from './room_book';
+import { withRead, withThreadRead, type RoomFacts } from './room_facts';
 import { RoomTimeline } from './room_timeline';
 import type { Reader } from './row';
 
@@ -34,39 +35,39 @@ export class Model {
   readonly batch = new Batch();
   readonly people = new People(this.batch);
   readonly outbox = new OutboxView();
-  readonly facts = new Map<string, RoomFacts>();
   readonly drafts = new Map<string, Draft>();
-  readonly #rows = new Map<string, RoomRow>();
+  readonly book = new RoomBook(this.batch, (room) => ({ me: this.myId, hasDraft: this.drafts.has(room), failed: this.outbox.failedIn(room) }));
   readonly #timelines = new Map<string, RoomTimeline>();
   readonly #receipts = new Map<string, RoomReceipts>();
-  /** Rooms whose unread count only the server can tell. */
-  readonly unclear = new Set<string>();
   readonly #clock: () => number;
   /** What lists of this tab may have to read again. */
   onFriends: () => void = () => {};
   onMembers: (room: string) => void = () => {};
   /** A room whose rows may be looked at before it was ours to open. */
   onJoined: (room: string) => void = () => {};
+  /** Something was done to a row that only a thread's panel holds. */
+  onPanelRow: (room: string, seq: number) => void = () => {};
   #account: Account = { state: 'loading' };
   #status = STARTING;
   #me: WireMe | undefined;
   #settings = DEFAULT_SETTINGS;
   #warnings: readonly Warning[] = [];
-  #listLoaded = false;
 
   readonly account = new Cell<Account>(this.batch, () => this.#account);
   readonly status = new Cell<Status>(this.batch, () => ({ ...this.#status, ...this.outbox.counts() }));
   readonly me = new Cell<Me | undefined>(this.batch, () => this.#me && meOf(this.#me));
   readonly settings = new Cell<Settings>(this.batch, () => this.#settings);
   readonly warnings = new Cell<readonly Warning[]>(this.batch, () => this.#warnings);
-  readonly rooms = new Cell<RoomList>(this.batch, () => this.#list());
-  readonly room = new Cells<RoomRow | undefined>((room) => new Cell(this.batch, () => this.#row(room)));
   readonly draft = new Cells<Draft>((room) => new Cell(this.batch, () => this.drafts.get(room) ?? NO_DRAFT));
   readonly receipts = new Cells<Receipts>((room) => new Cell(this.batch, () => this.#receiptsOf(room)));
 
   /** `clock`: this device's, ms. */
   constructor(clock: () => number) {
     this.#clock = clock;
+  }
+
+  get facts(): ReadonlyMap<string, RoomFacts> {
+    return this.book.facts;
   }
 
   get myId(): string | undefined {
@@ -121,7 +122,7 @@ export class Model {
       status: this.#status,
       me: this.#me,
       rooms: [...this.facts.values()],
-      listLoaded: this.#listLoaded,
+      listLoaded: this.book.isLoaded,
       outbox: this.outbox.all(),
       profiles: this.people.all(),
       drafts: [...this.drafts],
@@ -132,22 +133,19 @@ export class Model {
 
   /** Everything but timelines starts anew from here; those that are open are to be opened again. */
   reset(state: State): void {
-    this.facts.clear();
-    for (const facts of state.rooms) this.facts.set(facts.id, facts);
-    this.#listLoaded = state.listLoaded;
     this.outbox.reset(state.outbox);
     this.people.learn(state.profiles);
     this.drafts.clear();
     for (const [room, draft] of state.drafts) this.drafts.set(room, draft);
-    this.#rows.clear();
     this.#me = state.me;
     this.#account = state.account;
     this.#status = state.status;
     this.#settings = state.settings;
     this.#warnings = state.warnings;
     for (const timeline of this.#timelines.values()) timeline.setWaiting(this.outbox.of(timeline.room));
-    for (const cell of [this.account, this.status, this.me, this.settings, this.warnings, this.rooms]) cell.touch();
-    for (const cells of [this.room, this.draft, this.receipts]) cells.touchAll();
+    this.book.reset(state.rooms, state.listLoaded);
+    for (const cell of [this.account, this.status, this.me, this.settings, this.warnings]) cell.touch();
+    for (const cells of [this.draft, this.receipts]) cells.touchAll();
   }
 
   apply(news: News): void {
@@ -182,12 +180,7 @@ export class Model {
         }
         return;
       case 'draft':
-        if (news.draft.text === '' && news.draft.replyTo === undefined) this.drafts.delete(news.room);
-        else this.drafts.set(news.room, news.draft);
-        this.draft.touch(news.room);
-        // A thread's draft shows at the thread.
-        if (this.facts.has(news.room)) this.#roomChanged(news.room);
-        return;
+        return this.#takeDraft(news.room, news.draft);
       case 'friend':
         return this.onFriends();
       case 'joined':
@@ -211,10 +204,9 @@ export class Model {
       case 'listed':
         return this.#takeListed(news);
       case 'left':
-        this.facts.delete(news.room);
         this.#timelines.get(news.room)?.restart(0, 0);
         this.#receipts.delete(news.room);
-        return this.#roomChanged(news.room);
+        return this.book.drop(news.room);
       case 'opened':
         this.timelineOf(news.room).opened(news.opened);
         return this.#rowsCame(news.room);
@@ -237,10 +229,10 @@ export class Model {
       case 'read':
         return this.#takeRead(news.room, news.seq, undefined, true);
       case 'thread_read':
-        this.#change(news.room, (facts) => withThreadRead(facts, news.root, news.seq));
+        this.book.change(news.room, (facts) => withThreadRead(facts, news.root, news.seq));
         return this.#timelines.get(news.room)?.threadRead(news.root);
       case 'marked_unread':
-        return this.#change(news.room, (facts) => ({ ...facts, markedUnread: news.marked }));
+        return this.book.change(news.room, (facts) => ({ ...facts, markedUnread: news.marked }));
       case 'watermark': {
         const { room, user, read, delivered } = news.frame;
         if (user === this.myId) return read && this.#takeRead(room, read.seq, read.generation, false);
@@ -251,6 +243,15 @@ export class Model {
       default:
         return;
     }
+  }
+
+  #takeDraft(key: string, draft: Draft): void {
+    const had = this.drafts.has(key);
+    if (draft.text === '' && draft.replyTo === undefined) this.drafts.delete(key);
+    else this.drafts.set(key, draft);
+    this.draft.touch(key);
+    // The room's line tells that there is one, not what; a thread's draft shows at the thread.
+    if (had !== this.drafts.has(key) && this.facts.has(key)) this.book.changed(key);
   }
 
   /** Whether the row of what was stored is there already, or will not be looked for. */
@@ -267,42 +268,31 @@ export class Model {
   }
 
   #takeListed({ rooms, all }: Extract<News, { type: 'listed' }>): void {
-    const listed = new Set(rooms.map((room) => room.id));
-    if (all) {
-      this.#listLoaded = true;
-      for (const room of this.facts.keys()) {
-        if (listed.has(room)) continue;
-        this.facts.delete(room);
-        this.#roomChanged(room);
-      }
-    }
-    for (const out of rooms) {
-      if (out.peer) this.people.learn([out.peer]);
-      this.unclear.delete(out.id);
-      this.facts.set(out.id, joinListed(this.facts.get(out.id), out));
-      this.#roomChanged(out.id);
-      this.receipts.touch(out.id);
-    }
-    this.rooms.touch();
+    this.people.learn(rooms.flatMap((out) => out.peer ?? []));
+    this.book.takeListed(rooms, all);
+    for (const { id } of rooms) this.receipts.touch(id);
   }
 
   #takeAppended(room: string, entries: readonly Entry[]): void {
     this.#timelines.get(room)?.append(entries);
     this.#rowsCame(room);
-    this.#change(room, (facts) => withAppended(facts, entries, this.myId));
+    this.book.takeAppended(room, entries, this.myId);
     for (const entry of entries) {
       this.people.takeTyping(room, entry.sender.user, false, this.#clock());
       if (entry.kind !== 'member_left' || typeof entry.content['user'] !== 'string') continue;
       this.#receipts.get(room)?.forget(entry.content['user']);
     }
     if (entries.some((entry) => entry.kind.startsWith('member_') || entry.kind === 'role_changed')) this.onMembers(room);
+    for (const { kind, target } of entries) {
+      if (needsTarget(kind) && target !== undefined && this.#timelines.get(room)?.isInPanel(target)) this.onPanelRow(room, target);
+    }
     // Who writes has read what stands before.
     for (const { sender, position } of entries) if (sender.user !== this.myId) this.#takeReceipt(room, sender.user, position, position);
   }
 
   #takeUpdated(room: string, entry: Entry): void {
     this.#timelines.get(room)?.update(entry);
-    this.#change(room, (facts) => (facts.last?.position.seq === entry.position.seq ? { ...facts, last: entry } : facts));
+    this.book.change(room, (facts) => (facts.last?.position.seq === entry.position.seq ? { ...facts, last: entry } : facts));
   }
 
   #takeRead(room: string, seq: number, generation: number | undefined, pending: boolean): void {
@@ -310,8 +300,8 @@ export class Model {
     if (!facts) return;
     const read = { generation: generation ?? facts.head.generation, seq: Math.min(seq, facts.head.seq) };
     const now = withRead(facts, read, this.#timelines.get(room)?.ordinalAt(read.seq), pending);
-    if (now) this.#change(room, () => now);
-    else this.unclear.add(room);
+    if (now) this.book.change(room, () => now);
+    else this.book.unclear.add(room);
   }
 
   #takeReceipt(room: string, user: string, read: Parameters<RoomReceipts['take']>[1], delivered: Parameters<RoomReceipts['take']>[2]): void {
@@ -331,68 +321,25 @@ export class Model {
     return this.#receipts.get(room)?.view(others) ?? NO_RECEIPTS;
   }
 
-  #change(room: string, change: (facts: RoomFacts) => RoomFacts): void {
-    const facts = this.facts.get(room);
-    if (!facts) return;
-    const now = change(facts);
-    if (now === facts) return;
-    this.facts.set(room, now);
-    this.#roomChanged(room);
-  }
-
   #outboxChanged(room: string): void {
     this.#timelines.get(room)?.setWaiting(this.outbox.of(room));
     this.status.touch();
-    this.#roomChanged(room);
-  }
-
-  #roomChanged(room: string): void {
-    this.#rows.delete(room);
-    this.room.touch(room);
-    this.rooms.touch();
-  }
-
-  #row(room: string): RoomRow | undefined {
-    const made = this.#rows.get(room);
-    const facts = this.facts.get(room);
-    if (made || !facts) return made;
-    const row = rowOf(facts, { me: this.myId, hasDraft: this.drafts.has(room), failed: this.outbox.failedIn(room) });
-    this.#rows.set(room, row);
-    return row;
-  }
-
-  #list(): RoomList {
-    const all: RoomRow[] = [];
-    for (const room of this.facts.keys()) {
-      const row = this.#row(room);
-      if (row) all.push(row);
-    }
-    all.sort((one, other) => other.lastAt - one.lastAt || (one.id < other.id ? -1 : 1));
-    const loud = all.filter((row) => !row.hidden && row.notify !== 'none');
-    return {
-      rows: all.filter((row) => !row.hidden),
-      hidden: all.filter((row) => row.hidden),
-      unreadRooms: loud.filter((row) => row.unread > 0 || row.markedUnread).length,
-      mentions: loud.reduce((sum, row) => sum + row.mentions, 0),
-      loaded: this.#listLoaded,
-    };
+    this.book.changed(room);
   }
 
   #forgetEverything(): void {
-    this.facts.clear();
     this.drafts.clear();
-    this.#rows.clear();
     this.#receipts.clear();
     this.outbox.reset([]);
     this.people.clear();
     this.#me = undefined;
-    this.#listLoaded = false;
+    this.book.reset([], false);
     // Those who hold a room's cell keep it; it is empty now.
     for (const timeline of this.#timelines.values()) {
       timeline.setWaiting([]);
       timeline.restart(0, 0);
     }
-    for (const cell of [this.me, this.rooms, this.status]) cell.touch();
-    for (const cells of [this.room, this.draft, this.receipts]) cells.touchAll();
+    for (const cell of [this.me, this.status]) cell.touch();
+    for (const cells of [this.draft, this.receipts]) cells.touchAll();
   }
 }

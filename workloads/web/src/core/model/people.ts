@@ -3,9 +3,16 @@ import type { PresenceFrame } from '../wire/frames';
 import type { Me as WireMe, Profile as WireProfile } from '../wire/http';
 import { Cell, Cells, type Batch } from './cell';
 
+const profiles = new WeakMap<WireProfile, Profile>();
+
+/** The same object for the same profile, so that what shows it is not drawn again. */
 export function profileOf(wire: WireProfile): Profile {
+  const made = profiles.get(wire);
+  if (made) return made;
   const { id, username, display_name, avatar, status } = wire;
-  return { id, username, displayName: display_name, ...(avatar !== undefined && { avatar }), ...(status && { status }) };
+  const profile: Profile = { id, username, displayName: display_name, ...(avatar !== undefined && { avatar }), ...(status && { status }) };
+  profiles.set(wire, profile);
+  return profile;
 }
 
 export function meOf(wire: WireMe): Me {

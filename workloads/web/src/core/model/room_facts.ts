@@ -28,6 +28,8 @@ export interface RoomFacts {
   readonly last: Entry | undefined;
   /** Read up to here when this device first met the room: answers in threads before it are not new. */
   readonly threadsFrom?: number;
+  /** When the first entry was met that this device saw of it, ms: for a room nobody has written in yet. */
+  readonly metAt?: number;
   /** How far each thread was seen on this device, by its root. */
   readonly threadsRead?: { readonly [root: number]: number };
 }
@@ -36,8 +38,8 @@ export interface RoomFacts {
 const THREADS_READ = 200;
 const LONGEST_PREVIEW = 160;
 
-/** A line of the server's list, joined with what is known already. */
-export function joinListed(known: RoomFacts | undefined, out: RoomOut): RoomFacts {
+/** A line of the server's list, joined with what is known already. `metAt`: of an entry that came before the room was known. */
+export function joinListed(known: RoomFacts | undefined, out: RoomOut, metAt?: number): RoomFacts {
   const isNewer = !known || !isAfter(known.head, out.head);
   const readIsNewer = !known || out.read.generation > known.read.generation || !isAfter(known.read, out.read);
   const restored = known !== undefined && out.head.generation > known.head.generation;
@@ -63,15 +65,21 @@ export function joinListed(known: RoomFacts | undefined, out: RoomOut): RoomFact
     hidden: out.preferences.hidden ?? false,
     last: isNewer ? (out.last_message ?? known?.last) : known.last,
     threadsFrom: restored ? out.read.seq : (known?.threadsFrom ?? out.read.seq),
+    ...withMetAt(known?.metAt ?? metAt),
     ...(known?.threadsRead && !restored && { threadsRead: known.threadsRead }),
   };
 }
 
 /** New entries at the end of the log. */
 export function withAppended(facts: RoomFacts, entries: readonly Entry[], me: string | undefined): RoomFacts {
-  let now = facts;
+  const [first] = entries;
+  let now: RoomFacts = facts.metAt === undefined && first ? { ...facts, ...withMetAt(Date.parse(first.at)) } : facts;
   for (const entry of entries) if (isAfter(entry.position, now.head)) now = withEntry(now, entry, me);
   return now;
+}
+
+function withMetAt(metAt: number | undefined): Pick<RoomFacts, 'metAt'> {
+  return metAt === undefined ? {} : { metAt };
 }
 
 function withEntry(facts: RoomFacts, entry: Entry, me: string | undefined): RoomFacts {
@@ -162,11 +170,16 @@ export function rowOf(facts: RoomFacts, more: { me: string | undefined; hasDraft
         deleted: last.deleted ?? false,
       },
     }),
-    lastAt: last ? Date.parse(last.at) : 0,
+    lastAt: last ? Date.parse(last.at) : (facts.metAt ?? madeAt(facts.id)),
     readSeq: facts.read.seq,
     headSeq: facts.head.seq,
     hasDraft: more.hasDraft,
     failed: more.failed,
     left: false,
   };
+}
+
+/** When a room was made, ms, as far as its id tells: those of groups begin with the time (RFC 9562, UUIDv7), those of two people do not. */
+function madeAt(id: string): number {
+  return id[14] === '7' ? Number.parseInt(id.replace('-', '').slice(0, 12), 16) : 0;
 }

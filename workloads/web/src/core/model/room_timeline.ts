@@ -6,6 +6,7 @@ import { Cell, Cells, type Batch } from './cell';
 import type { OpenedRoom, Piece } from './news';
 import { repliesOf, rowOfEntry, rowOfWaiting, type Reader, type Waiting } from './row';
 import { isShown, placeOf, Runs } from './runs';
+import { ThreadPages } from './thread_pages';
 
 /** Rows one room holds in a tab: the budget of 100,000 and some to scroll in. */
 const ROWS = 120_000;
@@ -22,8 +23,7 @@ export class RoomTimeline {
   readonly #rows = new WeakMap<object, Row>();
   #expiring = new Map<number, number>();
   readonly #answers = new Threads();
-  /** Entries of threads that were asked for, by root, by seq: they stand in no piece. */
-  readonly #threads = new Map<number, { readonly entries: Map<number, Entry>; more: boolean }>();
+  readonly #pages = new ThreadPages();
   #generation = 0;
   #opened = false;
   #prepended = 0;
@@ -94,11 +94,9 @@ export class RoomTimeline {
 
   update(entry: Entry): void {
     if (!this.#opened) return;
+    const inPages = this.#pages.update(entry);
+    if (!this.#runs.update(entry) && !inPages) return;
     const root = rootOf(entry);
-    const asked = root === undefined ? undefined : this.#threads.get(root)?.entries;
-    const held = asked?.has(entry.position.seq);
-    if (held) asked?.set(entry.position.seq, entry);
-    if (!this.#runs.update(entry) && !held) return;
     if (root !== undefined) this.#renewRoot(root);
     this.#touch();
   }
@@ -111,28 +109,22 @@ export class RoomTimeline {
 
   /** A page of a thread. */
   threadPage(root: number, entries: readonly Entry[], more: boolean): void {
-    const held = this.#threads.get(root) ?? { entries: new Map<number, Entry>(), more };
-    held.more = more;
-    this.#threads.set(root, held);
-    for (const entry of entries) {
-      held.entries.set(entry.position.seq, entry);
-      this.#answers.note(entry);
-    }
+    this.#pages.take(root, entries, more);
+    for (const entry of entries) this.#answers.note(entry);
     this.#renewRoot(root);
     this.#touch();
   }
 
   /** The newest entry of a thread that was asked for. */
   threadEnd(root: number): number | undefined {
-    const held = this.#threads.get(root);
-    return held && held.entries.size > 0 ? Math.max(...held.entries.keys()) : undefined;
+    return this.#pages.end(root);
   }
 
   restart(generation: number, floor: number): void {
     if (!this.#opened) return;
     this.#generation = generation;
     this.#answers.clear();
-    this.#threads.clear();
+    this.#pages.clear();
     this.#runs.restart(floor);
     this.#resets += 1;
     this.#touch();
@@ -155,7 +147,7 @@ export class RoomTimeline {
       this.#changes.set(key, [...(this.#changes.get(key) ?? []), change]);
     }
     for (const key of [...former, ...this.#changes.keys()]) {
-      const entry = typeof key === 'number' ? this.#runs.find(key) : undefined;
+      const entry = typeof key === 'number' ? this.#entry(key) : undefined;
       if (entry) this.#rows.delete(entry);
     }
     this.#touch();
@@ -166,7 +158,7 @@ export class RoomTimeline {
     for (const [seq, at] of this.#expiring) {
       if (at > now) continue;
       this.#expiring.delete(seq);
-      const entry = this.#runs.find(seq);
+      const entry = this.#entry(seq);
       if (!entry) continue;
       this.#rows.delete(entry);
       this.#touch();
@@ -175,7 +167,7 @@ export class RoomTimeline {
   }
 
   find(seq: number): Entry | undefined {
-    return this.#runs.find(seq);
+    return this.#entry(seq);
   }
 
   /** The seq of a stored message of ours; the latest are looked through. */
@@ -206,6 +198,11 @@ export class RoomTimeline {
     return live !== undefined && seq <= live.floor && this.#runs.covers(seq);
   }
 
+  /** A row changed that only the panel of its thread holds: no log tells how it stands now. */
+  isInPanel(seq: number): boolean {
+    return !this.#runs.covers(seq) && this.#pages.find(seq) !== undefined;
+  }
+
   touch(): void {
     this.#touch();
   }
@@ -228,33 +225,30 @@ export class RoomTimeline {
 
   /** The row of a thread's first message is made anew. */
   #renewRoot(root: number): void {
-    const entry = this.#entry(root, root);
+    const entry = this.#entry(root);
     if (entry) this.#rows.delete(entry);
   }
 
-  /** An entry of a thread, in whatever piece, or from when the thread was asked for. */
-  #entry(root: number, seq: number): Entry | undefined {
-    return this.#runs.find(seq) ?? this.#threads.get(root)?.entries.get(seq);
-  }
+  /** An entry, in whatever piece, or from when its thread was asked for. */
+  readonly #entry = (seq: number): Entry | undefined => this.#runs.find(seq) ?? this.#pages.find(seq);
 
   /** Everything after a live row is held; else the thread must have been read to its end. */
   #isComplete(root: number): boolean {
     const { live } = this.#runs;
-    return (live !== undefined && root > live.floor) || this.#threads.get(root)?.more === false;
+    return (live !== undefined && root > live.floor) || this.#pages.isWhole(root);
   }
 
   #repliesOf(entry: Entry, reader: Reader): Replies | undefined {
     const root = entry.position.seq;
     if (!this.#answers.has(root)) return undefined;
-    const answers = this.#answers.answers(root, (seq) => this.#entry(root, seq));
+    const answers = this.#answers.answers(root, this.#entry);
     return answers.length > 0 ? repliesOf(entry, answers, this.#isComplete(root), reader) : undefined;
   }
 
   #view(): Timeline {
     const runs = this.#runs.all;
     const first = runs[0];
-    let length = Math.max(0, runs.length - 1) + this.#waiting.length;
-    for (const run of runs) length += run.rows.length;
+    const length = this.#runs.places + this.#waiting.length;
     return {
       room: this.room,
       length,
@@ -273,50 +267,27 @@ export class RoomTimeline {
 
   readonly #row = (index: number): Row | undefined => {
     if (index < 0) return undefined;
-    let place = index;
-    const runs = this.#runs.all;
-    for (const [number, run] of runs.entries()) {
-      const above = runs[number - 1];
-      if (above) {
-        if (place === 0) return gapBetween(above.head, run.floor);
-        place -= 1;
-      }
-      if (place < run.rows.length) {
-        const entry = run.rows.at(place);
-        return entry && this.#rowOf(entry);
-      }
-      place -= run.rows.length;
+    const { places } = this.#runs;
+    if (index >= places) {
+      const waiting = this.#waiting[index - places];
+      return waiting && this.#rowOfWaiting(waiting);
     }
-    const waiting = this.#waiting[place];
-    return waiting && this.#rowOfWaiting(waiting);
+    const held = this.#runs.at(index);
+    return held && ('floor' in held ? gapBetween(held.head, held.floor) : this.#rowOf(held));
   };
 
   readonly #indexOf = (seq: number): number => {
-    const index = this.#indexFrom(seq);
+    const index = this.#runs.indexFrom(seq);
     const row = this.#row(index);
     return row && row.type !== 'gap' && row.seq === seq ? index : -1;
   };
 
   readonly #indexAfter = (seq: number): number => {
-    const index = this.#indexFrom(seq + 1);
+    const index = this.#runs.indexFrom(seq + 1);
     const row = this.#row(index);
     if (row?.type === 'gap') return row.after <= seq ? -1 : index;
     return row && row.seq !== undefined ? index : -1;
   };
-
-  /** Where the first stored row with at least this seq stands; a gap that holds it counts. */
-  #indexFrom(seq: number): number {
-    let index = 0;
-    for (const [number, run] of this.#runs.all.entries()) {
-      if (number > 0) {
-        if (seq <= run.floor) return index;
-        index += 1;
-      }
-      if (seq <= run.head) return index + placeOf(run.rows, seq);
-      index += run.rows.length;
-    }
-    return index;
-  }
 
   #rowOf(entry: Entry): Row {
     const made = this.#rows.get(entry);
@@ -337,15 +308,15 @@ export class RoomTimeline {
   }
 
   #thread(root: number): Thread {
-    const first = this.#entry(root, root);
+    const first = this.#entry(root);
     const head = first && this.#rowOf(first);
-    const answers = this.#answers.all(root, (seq) => this.#entry(root, seq)).map((entry) => this.#rowOf(entry));
+    const answers = this.#answers.all(root, this.#entry).map((entry) => this.#rowOf(entry));
     const waiting = this.#waiting.filter(({ draft }) => draft.thread === root).map((one) => this.#rowOfWaiting(one));
     const complete = this.#isComplete(root);
     return {
       ...(head?.type === 'message' && { root: head }),
       rows: [...answers.filter((row) => row.type === 'message'), ...waiting],
-      loading: !complete && !this.#threads.has(root),
+      loading: !complete && !this.#pages.has(root),
       more: !complete,
     };
   }

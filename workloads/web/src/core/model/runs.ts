@@ -15,6 +15,12 @@ export interface Run {
   readonly rows: Deque<Entry>;
 }
 
+/** What lies between two runs is not held: everything in `head < seq <= floor`. */
+export interface Gap {
+  readonly head: number;
+  readonly floor: number;
+}
+
 /** Dense pieces of one room's log, apart from each other, in order; the last one is live. */
 export class Runs {
   readonly #runs: Run[] = [];
@@ -30,6 +36,42 @@ export class Runs {
 
   get live(): Run | undefined {
     return this.#runs.at(-1);
+  }
+
+  /** Rows, and one for each gap. */
+  get places(): number {
+    let places = Math.max(0, this.#runs.length - 1);
+    for (const run of this.#runs) places += run.rows.length;
+    return places;
+  }
+
+  /** What stands at this place, which is none below 0. */
+  at(index: number): Entry | Gap | undefined {
+    let place = index;
+    for (const [number, run] of this.#runs.entries()) {
+      const above = this.#runs[number - 1];
+      if (above) {
+        if (place === 0) return { head: above.head, floor: run.floor };
+        place -= 1;
+      }
+      if (place < run.rows.length) return run.rows.at(place);
+      place -= run.rows.length;
+    }
+    return undefined;
+  }
+
+  /** The place of the first row with at least this seq; a gap that holds it counts. */
+  indexFrom(seq: number): number {
+    let index = 0;
+    for (const [number, run] of this.#runs.entries()) {
+      if (number > 0) {
+        if (seq <= run.floor) return index;
+        index += 1;
+      }
+      if (seq <= run.head) return index + placeOf(run.rows, seq);
+      index += run.rows.length;
+    }
+    return index;
   }
 
   /** Drops everything; the live run starts after this seq. */

@@ -112,6 +112,9 @@ export function actions(lists: Lists, tab: { open: (room: string) => Promise<voi
     async join(room) {
       await lists.call({ method: 'PUT', path: path`/rooms/${room}/members/me` });
       await backend.entered(room);
+      // What was written before one came is no news.
+      const facts = model.facts.get(room);
+      if (facts && facts.read.seq === 0) quietly(backend.read(room, facts.head.seq));
     },
     async leave(room) {
       await lists.call({ method: 'DELETE', path: path`/rooms/${room}/members/me` });

@@ -176,6 +176,12 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
   model.onJoined = (room) => {
     if (model.isLookedAt(room)) void open(room).catch(() => {});
   };
+  model.onPanelRow = (room, seq) => {
+    const { thread } = model.timelineOf(room).find(seq) ?? {};
+    if (thread === undefined) return;
+    const page = tab.backend.page(room, { after: seq - 1, limit: 1, thread }, 'above');
+    void page.then(({ entries }) => entries.forEach((entry) => model.timelineOf(room).update(entry))).catch(() => {});
+  };
   const presence = (user: string): Readable<Presence> => {
     const cell = model.people.presence.of(user);
     cell.onFirst ??= look;
@@ -252,8 +258,8 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
     status: model.status,
     warnings: model.warnings,
     me: model.me,
-    rooms: model.rooms,
-    room: (room): Readable<RoomRow | undefined> => model.room.of(room),
+    rooms: model.book.list,
+    room: (room): Readable<RoomRow | undefined> => model.book.room.of(room),
     timeline,
     thread: (room, root): Readable<Thread> => model.timelineOf(room).threads.of(String(root)),
     receipts,

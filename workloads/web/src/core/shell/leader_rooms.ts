@@ -65,8 +65,8 @@ export class LeaderRooms {
 
   /** Rooms whose unread count only the server knows. */
   clearUp(): void {
-    for (const room of this.#context.model.unclear) {
-      this.#context.model.unclear.delete(room);
+    for (const room of this.#context.model.book.unclear) {
+      this.#context.model.book.unclear.delete(room);
       void this.refreshRoom(room).catch(() => {});
     }
   }

@@ -12,5 +12,5 @@ export function toNotify(model: Model, room: string, entry: Entry): Notification
   if (quiet !== undefined && Date.parse(quiet) > model.serverNow) return undefined;
   if (facts.notify === 'none' || (facts.notify === 'mentions' && !mentions(entry, model.myId))) return undefined;
   const row = rowOfEntry(entry, [], { me: model.myId, now: model.serverNow });
-  return row.type === 'message' ? { room, title: model.room.of(room).get()?.title ?? '', row } : undefined;
+  return row.type === 'message' ? { room, title: model.book.room.of(room).get()?.title ?? '', row } : undefined;
 }

@@ -1,10 +1,11 @@
-import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { SendHorizontal } from 'lucide-react';
-import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { announce } from '../announce/announcer';
 import { useClient, useReadable } from '../client';
 import { IconButton } from '../controls/button';
+import type { RoomFace } from '../room/face';
 import { mentionsIn, offersFor, queryAt } from './completion';
 import { ComposerContext } from './composer_context';
 import { changeDraft, draftFor, startEdit } from './drafts';
@@ -18,7 +19,7 @@ import './composer.css';
 const TEXT_CHARACTERS = 16_000;
 
 /** Where a message is written. What is in it outlives the room, the page and the network. */
-export function Composer({ room, thread, onLeave }: { room: RoomRow; thread?: Seq; onLeave?: () => void }) {
+export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: Seq; onLeave?: () => void }) {
   const client = useClient();
   const say = useWords();
   const settings = useReadable(client.settings);
@@ -51,14 +52,18 @@ export function Composer({ room, thread, onLeave }: { room: RoomRow; thread?: Se
     setCaret(wanted.end);
   });
 
-  const edit = (make: (selection: Selection) => Selection) => {
-    const element = input.current;
-    if (!element) return;
-    const next = make({ text: draft.text, start: element.selectionStart, end: element.selectionEnd });
-    pending.current = next;
-    change({ ...draft, text: next.text });
-    element.focus();
-  };
+  const edit = useCallback(
+    (make: (selection: Selection) => Selection) => {
+      const element = input.current;
+      if (!element) return;
+      const now = draftFor(client, room.id, thread).get();
+      const next = make({ text: now.text, start: element.selectionStart, end: element.selectionEnd });
+      pending.current = next;
+      changeDraft(client, room.id, { ...now, text: next.text }, thread);
+      element.focus();
+    },
+    [client, room.id, thread],
+  );
 
   const complete = (offer: number) => {
     const one = offers[offer];
@@ -118,7 +123,7 @@ export function Composer({ room, thread, onLeave }: { room: RoomRow; thread?: Se
   return (
     <section className="composer" data-region={thread === undefined ? 'composer' : 'thread-composer'} aria-label={label}>
       <div className="composer-box">
-        <ComposerContext room={room} draft={draft} onCancel={() => change({ text: editing ? '' : draft.text })} />
+        <ComposerContext room={room} draft={draft} thread={thread} onCancel={() => change({ text: editing ? '' : draft.text })} />
         {open && <MentionList id={listId} offers={offers} index={index} onPick={complete} />}
         <textarea
           ref={input}

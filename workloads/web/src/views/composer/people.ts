@@ -1,12 +1,13 @@
 import { useEffect, useMemo } from 'react';
-import type { Profile, RoomRow } from '../../core/interface';
+import type { Profile } from '../../core/interface';
 import { useClient, useReadable } from '../client';
+import type { RoomFace } from '../room/face';
 
 /** Rooms above this read their members only when the panel asks; completion then knows the loaded ones. */
 const LOAD_UP_TO = 500;
 
 /** The people who can be mentioned in a room, as far as they are known here. */
-export function usePeople(room: RoomRow, wanted: boolean): readonly Profile[] {
+export function usePeople(room: RoomFace, wanted: boolean): readonly Profile[] {
   const client = useClient();
   const members = useReadable(client.members(room.id));
   const account = useReadable(client.account);

@@ -1,10 +1,12 @@
+import { memo } from 'react';
 import { AtSign, Bold, Code, Italic, List, Quote, Smile, Strikethrough } from 'lucide-react';
 import { useWords } from '../../language/language';
 import { IconButton } from '../controls/button';
 import { EmojiButton } from '../emoji/emoji_button';
 import { insert, prefix, wrap, type Selection } from './format';
 
-export function Toolbar({ onEdit }: { onEdit: (make: (selection: Selection) => Selection) => void }) {
+/** It stays as it is while one types. */
+export const Toolbar = memo(function Toolbar({ onEdit }: { onEdit: (make: (selection: Selection) => Selection) => void }) {
   const say = useWords();
   const code = (selection: Selection) => (selection.text.slice(selection.start, selection.end).includes('\n') ? wrapLines(selection) : wrap(selection, '`'));
   return (
@@ -20,7 +22,7 @@ export function Toolbar({ onEdit }: { onEdit: (make: (selection: Selection) => S
       <IconButton className="composer-wide" label={say('list')} icon={List} onClick={() => onEdit((selection) => prefix(selection, '- '))} />
     </div>
   );
-}
+});
 
 function startsWord({ text, start }: Selection): boolean {
   return start === 0 || /\s/.test(text[start - 1] ?? '');

@@ -36,7 +36,6 @@ export function Shell() {
   const route = useRoute();
   useCommands(client);
   useNotifications(client);
-  useTitle();
   useEffect(() => {
     const timer = setTimeout(fetchAhead, AHEAD_MS);
     return () => clearTimeout(timer);
@@ -51,6 +50,7 @@ export function Shell() {
       </Suspense>
       <Dialogs />
       <LiveRegion />
+      <Title />
     </div>
   );
 }
@@ -98,8 +98,8 @@ function Welcome() {
 /** The title follows what waits after this, ms. */
 const TITLE_MS = 150;
 
-/** The tab tells what waits: "(3) Room – Klatch". */
-function useTitle(): void {
+/** The tab tells what waits: "(3) Room – Klatch". A part of its own, as each message changes the list that it reads. */
+function Title(): null {
   const client = useClient();
   const rooms = useReadable(client.rooms);
   const route = useRoute();
@@ -112,4 +112,5 @@ function useTitle(): void {
   }, [rooms.mentions, rooms.unreadRooms, open]);
   // Signed out, nothing of it stays.
   useEffect(() => () => void (document.title = 'Klatch'), []);
+  return null;
 }

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Ellipsis, MessageCircle, ShieldCheck, UserMinus, UserPlus } from 'lucide-react';
 import { VirtualList } from '../controls/virtual_list';
-import type { Member, Role, RoomRow } from '../../core/interface';
+import type { Member, Role } from '../../core/interface';
 import { useWords } from '../../language/language';
 import type { Say } from '../../language/words';
 import { useClient, useReadable } from '../client';
@@ -13,13 +13,14 @@ import { MenuButton, type MenuEntry } from '../controls/menu_button';
 import { Trouble } from '../controls/trouble';
 import { openDialog } from '../dialogs';
 import { PanelFrame } from '../layout/panel_frame';
+import type { RoomFace } from '../room/face';
 import { go } from '../route';
 import './members.css';
 import '../thread/thread.css';
 
 const ROLES: readonly Role[] = ['owner', 'admin', 'member'];
 
-export default function MemberPanel({ room }: { room: RoomRow }) {
+export default function MemberPanel({ room }: { room: RoomFace }) {
   const client = useClient();
   const say = useWords();
   const list = useReadable(client.members(room.id));
@@ -70,7 +71,7 @@ function MemberLine({ member, menu }: { member: Member; menu: () => readonly (re
   );
 }
 
-function menuFor(member: Member, room: RoomRow, say: Say, client: ReturnType<typeof useClient>, run: (act: () => Promise<unknown>) => void): readonly (readonly MenuEntry[])[] {
+function menuFor(member: Member, room: RoomFace, say: Say, client: ReturnType<typeof useClient>, run: (act: () => Promise<unknown>) => void): readonly (readonly MenuEntry[])[] {
   const account = client.account.get();
   if (account.state === 'signed-in' && account.user === member.user.id) return [];
   const { id } = member.user;

@@ -1,5 +1,4 @@
 import { ArrowLeft, BellOff, Ellipsis, Lock, Users } from 'lucide-react';
-import type { RoomRow } from '../../core/interface';
 import { useLanguage } from '../../language/language';
 import { useReadable } from '../client';
 import { minute } from '../clock';
@@ -8,8 +7,9 @@ import { IconButton } from '../controls/button';
 import { MenuButton } from '../controls/menu_button';
 import { roomMenu, useRoomActions } from '../rooms/room_menu';
 import { go, type Panel } from '../route';
+import type { RoomFace } from './face';
 
-export function RoomHeader({ room, panel }: { room: RoomRow; panel: Panel | undefined }) {
+export function RoomHeader({ room, panel }: { room: RoomFace; panel: Panel | undefined }) {
   const { say } = useLanguage();
   const actions = useRoomActions(room);
   const members = panel?.kind === 'members';
@@ -41,7 +41,7 @@ export function RoomHeader({ room, panel }: { room: RoomRow; panel: Panel | unde
   );
 }
 
-function PeerLine({ room }: { room: RoomRow }) {
+function PeerLine({ room }: { room: RoomFace }) {
   const { say, dates } = useLanguage();
   const presence = usePresence(room.peer?.id ?? '');
   const now = useReadable(minute);

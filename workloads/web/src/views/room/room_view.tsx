@@ -8,6 +8,7 @@ import { Button } from '../controls/button';
 import { Empty, Skeleton } from '../controls/empty';
 import { go, type Panel } from '../route';
 import { TimelineView } from '../timeline/timeline';
+import { useFace } from './face';
 import { RoomHeader } from './room_header';
 import { Typing } from './typing';
 import './room.css';
@@ -18,8 +19,7 @@ const MemberPanel = lazy(() => import('../members/member_panel'));
 export function RoomView({ id, panel, at }: { id: RoomId; panel: Panel | undefined; at: Seq | undefined }) {
   const client = useClient();
   const say = useWords();
-  const room = useReadable(client.room(id));
-  const list = useReadable(client.rooms);
+  const room = useFace(client, id);
 
   useEffect(() => {
     let end: (() => void) | undefined;
@@ -43,17 +43,7 @@ export function RoomView({ id, panel, at }: { id: RoomId; panel: Panel | undefin
     };
   }, [client, id]);
 
-  if (!room) {
-    return (
-      <main className="main" data-region="main">
-        {list.loaded ? (
-          <Empty page icon={SearchX} title={say('no_room')} actions={<Button look="primary" onClick={() => go({ page: 'home' })}>{say('back_to_rooms')}</Button>}>{say('no_room_text')}</Empty>
-        ) : (
-          <Skeleton label={say('loading')} />
-        )}
-      </main>
-    );
-  }
+  if (!room) return <NoRoom />;
   return (
     <>
       <main className="main" aria-label={room.title}>
@@ -68,5 +58,20 @@ export function RoomView({ id, panel, at }: { id: RoomId; panel: Panel | undefin
         </Suspense>
       )}
     </>
+  );
+}
+
+/** None of ours, or not known yet. */
+function NoRoom() {
+  const say = useWords();
+  const list = useReadable(useClient().rooms);
+  return (
+    <main className="main" data-region="main">
+      {list.loaded ? (
+        <Empty page icon={SearchX} title={say('no_room')} actions={<Button look="primary" onClick={() => go({ page: 'home' })}>{say('back_to_rooms')}</Button>}>{say('no_room_text')}</Empty>
+      ) : (
+        <Skeleton label={say('loading')} />
+      )}
+    </main>
   );
 }

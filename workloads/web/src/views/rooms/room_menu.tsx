@@ -1,11 +1,12 @@
 import { useMemo } from 'react';
 import { AtSign, Ban, Bell, BellOff, DoorOpen, EyeOff, MailOpen, Settings2, UserPlus } from 'lucide-react';
-import type { Notify, RoomRow } from '../../core/interface';
+import type { Notify } from '../../core/interface';
 import type { Say } from '../../language/words';
 import { announce } from '../announce/announcer';
 import { useClient } from '../client';
 import type { MenuEntry } from '../controls/menu_button';
 import { openDialog } from '../dialogs';
+import type { RoomFace } from '../room/face';
 import { currentRoute, go } from '../route';
 
 export interface RoomActions {
@@ -16,7 +17,7 @@ export interface RoomActions {
   readonly block: () => void;
 }
 
-export function useRoomActions(room: RoomRow): RoomActions {
+export function useRoomActions(room: RoomFace): RoomActions {
   const client = useClient();
   return useMemo(() => {
     const away = () => {
@@ -34,7 +35,7 @@ export function useRoomActions(room: RoomRow): RoomActions {
   }, [client, room]);
 }
 
-export function roomMenu(room: RoomRow, actions: RoomActions, say: Say): readonly (readonly MenuEntry[])[] {
+export function roomMenu(room: RoomFace, actions: RoomActions, say: Say): readonly (readonly MenuEntry[])[] {
   const notify = (how: Notify, label: string, icon: MenuEntry['icon']): MenuEntry => ({ id: how, label, ...(icon && { icon }), checked: room.notify === how, act: () => actions.notify(how) });
   return [
     [

@@ -7,6 +7,7 @@ export const updateReady = valueOf(false);
 /** How often a page that stays open asks for a new version, ms. */
 const ASK_EVERY_MS = 60 * 60_000;
 
+let registered: ServiceWorkerRegistration | undefined;
 let waiting: ServiceWorker | undefined;
 let asked = false;
 
@@ -14,6 +15,7 @@ let asked = false;
 export async function watchForUpdates(): Promise<void> {
   if (!('serviceWorker' in navigator) || !import.meta.env.PROD) return;
   const registration = await navigator.serviceWorker.register(scriptAddress('/sw.js') as string, { scope: '/' });
+  registered = registration;
   const offer = (worker: ServiceWorker | null) => {
     if (!worker || !navigator.serviceWorker.controller) return;
     waiting = worker;
@@ -32,5 +34,6 @@ export async function watchForUpdates(): Promise<void> {
 export function applyUpdate(isWriting: () => boolean): void {
   if (isWriting()) return;
   asked = true;
-  waiting?.postMessage({ type: 'SKIP_WAITING' });
+  // The one that waits now: it may not be the one that was offered.
+  (registered?.waiting ?? waiting)?.postMessage({ type: 'SKIP_WAITING' });
 }

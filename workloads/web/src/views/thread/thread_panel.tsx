@@ -1,19 +1,20 @@
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { VirtualList, type VirtualizerHandle } from '../controls/virtual_list';
-import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { Composer } from '../composer/composer';
 import { focusComposer } from '../composer/drafts';
 import { Skeleton } from '../controls/empty';
 import { PanelFrame } from '../layout/panel_frame';
+import type { RoomFace } from '../room/face';
 import { go } from '../route';
 import { MessageActionsContext } from '../timeline/actions';
 import { DeleteQuestion, useListActions } from '../timeline/list_actions';
 import { Message } from '../timeline/message';
 import { placeOf } from '../timeline/place';
 import { moveTo } from '../timeline/rove';
-import { receiptOf } from '../timeline/row_view';
+import { originOf, receiptOf } from '../timeline/row_view';
 import { onRowKey } from '../timeline/row_keys';
 import './thread.css';
 
@@ -21,7 +22,7 @@ import './thread.css';
 const END_WITHIN = 60;
 
 /** One thread: its first message, the answers, and a place to answer. */
-export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }) {
+export default function ThreadPanel({ room, root }: { room: RoomFace; root: Seq }) {
   const client = useClient();
   const say = useWords();
   const thread = useReadable(client.thread(room.id, root));
@@ -40,7 +41,14 @@ export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }
   const rows: readonly MessageRow[] = thread.root ? [thread.root, ...thread.rows] : thread.rows;
   const activeIndex = Math.max(0, rows.findIndex((row) => row.key === (active ?? rows[rows.length - 1]?.key)));
 
-  useEffect(() => void client.loadThread(room.id, root).catch(() => undefined), [client, room.id, root]);
+  // Also when all rows were dropped, as this device was too far behind.
+  const { loading } = thread;
+  const loaded = useRef(false);
+  useEffect(() => {
+    if (loaded.current && !loading) return;
+    loaded.current = true;
+    void client.loadThread(room.id, root).catch(() => undefined);
+  }, [client, room.id, root, loading]);
   // A finger opens it to read: the keyboard would cover half of the screen.
   useEffect(() => void (matchMedia('(pointer: coarse)').matches || focusComposer(root)), [root]);
   const last = rows[rows.length - 1];
@@ -88,7 +96,7 @@ export default function ThreadPanel({ room, root }: { room: RoomRow; root: Seq }
           <VirtualList ref={handle} data={rows} onScroll={onScroll} keepMounted={rows.length > 0 ? [activeIndex] : []}>
             {(row: MessageRow, index) => (
               <div key={row.key} className={index === 0 && thread.root ? 'thread-root' : 'thread-answer'} onFocus={() => setActive(row.key)}>
-                <Message row={row} grouped={index > 1 && placeOf(row, rows[index - 1], false).grouped} receipt={receiptOf(row, receipts)} active={index === activeIndex} flash={false} origin={undefined} />
+                <Message row={row} grouped={index > 1 && placeOf(row, rows[index - 1], false).grouped} receipt={receiptOf(row, receipts)} active={index === activeIndex} flash={false} origin={originOf(row, client.timeline(room.id).get(), rows)} />
                 {index === 0 && thread.root && <p className="thread-count">{say('replies', { count: thread.rows.length })}</p>}
               </div>
             )}

@@ -1,9 +1,10 @@
 import { createContext, useContext } from 'react';
-import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import type { MessageRow, Seq } from '../../core/interface';
+import type { RoomFace } from '../room/face';
 
 /** What can be done with a message, the same object for all rows of a list. */
 export interface MessageActions {
-  readonly room: RoomRow;
+  readonly room: RoomFace;
   /** Rows stand in the thread panel: no way into the thread they are in. */
   readonly inThread: boolean;
   readonly reply: (row: MessageRow) => void;
@@ -26,7 +27,7 @@ export function mayEdit(row: MessageRow): boolean {
   return row.mine && row.kind === 'text' && !row.deleted && !row.expired && row.seq !== undefined;
 }
 
-export function mayRemove(row: MessageRow, room: RoomRow): boolean {
+export function mayRemove(row: MessageRow, room: RoomFace): boolean {
   if (row.deleted || row.seq === undefined) return false;
   return row.mine || (room.kind === 'group' && room.role !== 'member');
 }

@@ -1,15 +1,16 @@
 import { lazy, Suspense, useMemo, useState } from 'react';
-import type { MessageRow, RoomRow, Seq } from '../../core/interface';
+import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient } from '../client';
 import { startEdit, startReply } from '../composer/drafts';
+import type { RoomFace } from '../room/face';
 import { go } from '../route';
 import type { MessageActions } from './actions';
 
 const Confirm = lazy(() => import('../controls/confirm'));
 
 /** The actions of a list's rows, and the message whose deletion is being asked about. */
-export function useListActions(room: RoomRow, thread: Seq | undefined, jump: (seq: Seq) => void) {
+export function useListActions(room: RoomFace, thread: Seq | undefined, jump: (seq: Seq) => void) {
   const client = useClient();
   const [asked, setAsked] = useState<MessageRow>();
   const actions = useMemo<MessageActions>(

@@ -1,12 +1,12 @@
 import { UserPlus } from 'lucide-react';
-import type { RoomRow } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { Avatar } from '../controls/avatar';
 import { Button } from '../controls/button';
 import { openDialog } from '../dialogs';
+import type { RoomFace } from '../room/face';
 
 /** The top of a room: who is in it and what to do first. */
-export function RoomStart({ room }: { room: RoomRow }) {
+export function RoomStart({ room }: { room: RoomFace }) {
   const say = useWords();
   const group = room.kind === 'group';
   return (

@@ -1,23 +1,25 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { ArrowDown, ArrowUp, MessageCircle } from 'lucide-react';
 import { VirtualList } from '../controls/virtual_list';
-import type { RoomRow, Seq } from '../../core/interface';
+import type { Row, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { useAnnouncements } from '../announce/announcer';
 import { Empty, Skeleton } from '../controls/empty';
+import type { RoomFace } from '../room/face';
 import { MessageActionsContext } from './actions';
 import { DeleteQuestion, useListActions } from './list_actions';
 import { onRowKey } from './row_keys';
 import { moveTo, useRove } from './rove';
-import { RowView, type RowContext } from './row_view';
+import { RowView, originOf, receiptOf } from './row_view';
 import { newIndex, useNewLine } from './new_line';
 import { RoomStart } from './room_start';
 import { useScroll } from './scroll';
+import { useSizes } from './sizes';
 import './timeline.css';
 
 /** A room's messages. Only the rows in view are mounted, however many there are. */
-export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined }) {
+export function TimelineView({ room, at }: { room: RoomFace; at: Seq | undefined }) {
   const client = useClient();
   const say = useWords();
   const timeline = useReadable(client.timeline(room.id));
@@ -26,6 +28,7 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
   const line = useNewLine(client, room.id);
   const scroller = useRef<HTMLDivElement>(null);
   const scroll = useScroll(client, room.id, timeline, line.after, scroller);
+  const sizes = useSizes(room.id, timeline, scroll.list);
   const rove = useRove(timeline, scroll.list, scroller);
   const first = newIndex(timeline, line.after);
   const { jump } = scroll;
@@ -38,15 +41,15 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
     if (at !== undefined) jumpTo(at);
   }, [at, jumpTo]);
 
-  const prepended = useRef(timeline.prepended);
-  const shift = prepended.current !== timeline.prepended;
+  const before = useRef(timeline);
+  // Of a list that was not measured yet nothing is held in place: it would wait for an event of scrolling, and stay empty.
+  const shift = before.current.prepended !== timeline.prepended && before.current.length > 0 && scroll.isMeasured();
   useLayoutEffect(() => {
-    prepended.current = timeline.prepended;
+    before.current = timeline;
   });
 
   // An array-like without elements: rows are asked for by index, never copied.
   const data = useMemo<ArrayLike<undefined>>(() => ({ length: timeline.length }), [timeline]);
-  const context: RowContext = { room, timeline, receipts, newIndex: first, activeIndex: rove.activeIndex, flash: scroll.flash };
 
   const onKeyDown = (event: KeyboardEvent<HTMLDivElement>) => {
     const target = event.target as HTMLElement;
@@ -65,8 +68,8 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
     if (row?.type === 'message') onRowKey(event, row, list.actions, settings.singleKeyShortcuts);
   };
 
+  const toNew = (row: Row | undefined) => row?.type === 'message' && row.seq !== undefined && scroll.toRow(row.seq, 'start');
   const newBelow = useNewBelow(timeline.appended, scroll.atEnd);
-  const showUp = first >= 0 && scroll.firstShown > first;
   return (
     <MessageActionsContext value={list.actions}>
       <div className="timeline-frame">
@@ -90,19 +93,34 @@ export function TimelineView({ room, at }: { room: RoomRow; at: Seq | undefined 
             data={data}
             shift={shift}
             bufferSize={400}
+            {...(sizes && { cache: sizes })}
             keepMounted={rove.kept}
             onScroll={scroll.onScroll}
             onResize={scroll.onResize}
           >
             {(_, index) => {
               const row = timeline.row(index);
-              return row ? <RowView key={row.key} index={index} row={row} context={context} /> : <div key={index} />;
+              if (!row) return <div key={index} />;
+              return (
+                <RowView
+                  key={row.key}
+                  room={room}
+                  row={row}
+                  above={timeline.row(index - 1)}
+                  starts={index === 0 && !timeline.hasOlder}
+                  firstNew={index === first}
+                  active={index === rove.activeIndex}
+                  flash={row.key === scroll.flash}
+                  receipt={receiptOf(row, receipts)}
+                  origin={originOf(row, timeline)}
+                />
+              );
             }}
           </VirtualList>
         </div>
         {timeline.loadingOlder && timeline.length > 0 && <p className="timeline-older" role="status">{say('loading_older')}</p>}
-        {showUp && (
-          <button type="button" className="timeline-pill timeline-pill-up" onClick={() => scroll.toIndex(first, 'start')}>
+        {first >= 0 && scroll.newIsAbove && (
+          <button type="button" className="timeline-pill timeline-pill-up" onClick={() => toNew(timeline.row(first))}>
             <ArrowUp size={15} aria-hidden /> {say('jump_to_unread')}
           </button>
         )}
