@@ -200,7 +200,7 @@ impl Shared {
             return;
         };
         let read = Keys::room_of_channel(&channel).zip(events::decode(&message).ok());
-        let Some((room, Message { stream, number, events, skipped })) = read else {
+        let Some((room, Message { stream, number, events, skipped, last: _ })) = read else {
             return self.metrics.unreadable.inc();
         };
         self.metrics.unreadable.inc_by(skipped as u64);
