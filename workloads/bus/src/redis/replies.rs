@@ -141,15 +141,23 @@ pub(super) fn leases(value: Value) -> Result<Option<Leases>, BadReply> {
     }))
 }
 
-/// What a piece says of the rooms asked about: its mark, and who holds each, in the order asked. `None`: the piece is gone.
-pub(super) fn holders(value: Value) -> Result<Option<(Vec<u8>, Vec<Holders>)>, BadReply> {
+/// What a piece says of the rooms asked about.
+#[derive(Debug)]
+pub(super) struct HoldersOf {
+    pub(super) mark: Vec<u8>,
+    /// In the order asked.
+    pub(super) holders: Vec<Holders>,
+}
+
+/// `None`: the piece is gone.
+pub(super) fn holders(value: Value) -> Result<Option<HoldersOf>, BadReply> {
     let mut values = array(value)?.into_iter();
     let Some(mark) = values.next() else { return Ok(None) };
     let holders = values.map(|value| match value {
         Value::Int(_) => Ok(Holders::Many),
         value => gateways(value).map(Holders::Places),
     });
-    Ok(Some((bytes(mark)?, holders.collect::<Result<_, _>>()?)))
+    Ok(Some(HoldersOf { mark: bytes(mark)?, holders: holders.collect::<Result<_, _>>()? }))
 }
 
 /// What a piece says of the users asked about.

@@ -5,10 +5,7 @@ use klatch_domain::{Incarnation, RoomId, UserId};
 use super::{Changed, LAST_ACTIVE_FOR, LEFT_BEHIND_FOR, RedisPresence, USERS_A_SCRIPT};
 use crate::{
     PresenceUnknown,
-    redis::{
-        keys::{Keys, Nonce},
-        replies, scripts,
-    },
+    redis::{keys::Nonce, replies, scripts},
 };
 
 /// Entries of lapsed gateways that one renewal clears away, over all pieces.
@@ -41,12 +38,15 @@ impl RedisPresence {
             if ids.is_empty() {
                 continue;
             }
-            let (entry, keep): (fn(&Keys, usize, [u8; 16]) -> Vec<u8>, _) = match of {
-                Changed::Users => (|keys, piece, id| keys.user(piece, UserId::from_bytes(id)), LAST_ACTIVE_FOR),
-                Changed::Rooms => (|keys, piece, id| keys.room(piece, RoomId::from_bytes(id)), LEFT_BEHIND_FOR),
+            let keep = match of {
+                Changed::Users => LAST_ACTIVE_FOR,
+                Changed::Rooms => LEFT_BEHIND_FOR,
             };
             let mut keys = vec![set];
-            keys.extend(ids.iter().map(|id| entry(&self.keys, piece, *id)));
+            keys.extend(ids.iter().map(|id| match of {
+                Changed::Users => self.keys.user(piece, UserId::from_bytes(*id)),
+                Changed::Rooms => self.keys.room(piece, RoomId::from_bytes(*id)),
+            }));
             let mut call = scripts::CLEAR.on(&keys);
             call.arg(gateway.as_bytes()).arg(&tenure[..]).arg(keep.as_secs());
             ids.iter().for_each(|id| {

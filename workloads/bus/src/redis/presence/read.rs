@@ -46,9 +46,9 @@ impl RedisPresence {
         }
         let mut holders = HashMap::new();
         for (rooms, answer) in of_rooms.into_iter().zip(answers) {
-            let (mark, found) = replies::holders(answer)?.ok_or_else(lost)?;
-            check_piece(&mark)?;
-            holders.extend(rooms.into_iter().zip(found));
+            let found = replies::holders(answer)?.ok_or_else(lost)?;
+            check_piece(&found.mark)?;
+            holders.extend(rooms.into_iter().zip(found.holders));
         }
         let changed = !Arc::ptr_eq(&asked, &known);
         Ok(Found { entries, holders, known, changed })
