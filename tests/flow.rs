@@ -14,6 +14,7 @@ mod flow_fuzz_corpus;
 mod flow_gateway {
     mod bad_input;
     mod blocks;
+    mod busy;
     mod drain;
     mod gap;
     mod handshake;
