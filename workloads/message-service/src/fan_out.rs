@@ -386,10 +386,11 @@ mod tests {
         let (room, ada, bob) = (RoomId::now(), UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
         let small = Audience::Members(Arc::from([ada]));
         let mut group = addressees(room, &small, None);
+        // The same members are named once.
         join(&mut group, addressees(room, &small, None));
-        assert_eq!(group, Addressees { users: Arc::from([ada, ada]), room: None });
+        assert_eq!(group, Addressees { users: Arc::from([ada]), room: None });
         join(&mut group, addressees(room, &Audience::Room, Some(bob)));
-        assert_eq!(group, Addressees { users: Arc::from([ada, ada, bob]), room: Some(room) });
+        assert_eq!(group, Addressees { users: Arc::from([ada, bob]), room: Some(room) });
     }
 
     #[test]
