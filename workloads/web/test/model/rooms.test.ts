@@ -155,3 +155,11 @@ test('typing changes a room’s line when there is a draft, not with each letter
   type('');
   expect([told, row(of)?.hasDraft]).toEqual([2, false]);
 });
+
+test('a message that comes before the line of its room is counted although the line is older', () => {
+  const written = entry(2, { ordinal: 1, mentions: { users: ['me'] } });
+  const of = model({ type: 'appended', room: 'fresh', entries: [entry(1, { kind: 'member_joined', ordinal: 0, content: { user: 'me' } }), written] });
+  const line = out({ id: 'fresh', head: { generation: 1, seq: 1 }, head_ordinal: 0, read: { generation: 1, seq: 0 }, read_ordinal: 0, unread_mentions: 0 });
+  of.apply({ type: 'listed', rooms: [line], all: false });
+  expect(of.book.room.of('fresh').get()).toMatchObject({ unread: 1, mentions: 1, headSeq: 2, lastMessage: { seq: 2 } });
+});

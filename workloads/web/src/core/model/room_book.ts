@@ -5,6 +5,9 @@ import type { RoomOut } from '../wire/http';
 import { Cell, Cells, type Batch } from './cell';
 import { joinListed, rowOf, withAppended, type RoomFacts } from './room_facts';
 
+/** Entries kept of a room whose line is still to come: it takes one call. The last ones tell the unread count and the last message. */
+const EARLY = 256;
+
 /** What of a room's line is known elsewhere. */
 export interface Beside {
   readonly me: string | undefined;
@@ -18,8 +21,8 @@ export class RoomBook {
   readonly unclear = new Set<string>();
   readonly #beside: (room: string) => Beside;
   readonly #rows = new Map<string, RoomRow>();
-  /** When an entry came of a room that is not listed yet, ms. */
-  readonly #metAt = new Map<string, number>();
+  /** Entries of rooms that are not listed yet: the line that comes may be older than they are. */
+  readonly #early = new Map<string, readonly Entry[]>();
   #loaded = false;
   readonly list: Cell<RoomList>;
   readonly room: Cells<RoomRow | undefined>;
@@ -40,7 +43,7 @@ export class RoomBook {
     this.facts.clear();
     for (const facts of all) this.facts.set(facts.id, facts);
     this.#rows.clear();
-    this.#metAt.clear();
+    this.#early.clear();
     this.#loaded = loaded;
     this.list.touch();
     this.room.touchAll();
@@ -55,21 +58,22 @@ export class RoomBook {
     }
     for (const out of rooms) {
       this.unclear.delete(out.id);
-      this.facts.set(out.id, joinListed(this.facts.get(out.id), out, this.#metAt.get(out.id)));
-      this.#metAt.delete(out.id);
+      const facts = joinListed(this.facts.get(out.id), out);
+      this.facts.set(out.id, withAppended(facts, this.#early.get(out.id) ?? [], this.#beside(out.id).me));
+      this.#early.delete(out.id);
       this.changed(out.id);
     }
     this.list.touch();
   }
 
   takeAppended(room: string, entries: readonly Entry[], me: string | undefined): void {
-    const [first] = entries;
-    if (first && !this.facts.has(room)) this.#metAt.set(room, Date.parse(first.at));
+    if (!this.facts.has(room)) this.#early.set(room, [...(this.#early.get(room) ?? []), ...entries].slice(-EARLY));
     this.change(room, (facts) => withAppended(facts, entries, me));
   }
 
   drop(room: string): void {
     this.facts.delete(room);
+    this.#early.delete(room);
     this.changed(room);
   }
 

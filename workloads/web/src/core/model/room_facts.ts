@@ -38,8 +38,8 @@ export interface RoomFacts {
 const THREADS_READ = 200;
 const LONGEST_PREVIEW = 160;
 
-/** A line of the server's list, joined with what is known already. `metAt`: of an entry that came before the room was known. */
-export function joinListed(known: RoomFacts | undefined, out: RoomOut, metAt?: number): RoomFacts {
+/** A line of the server's list, joined with what is known already. */
+export function joinListed(known: RoomFacts | undefined, out: RoomOut): RoomFacts {
   const isNewer = !known || !isAfter(known.head, out.head);
   const readIsNewer = !known || out.read.generation > known.read.generation || !isAfter(known.read, out.read);
   const restored = known !== undefined && out.head.generation > known.head.generation;
@@ -65,7 +65,7 @@ export function joinListed(known: RoomFacts | undefined, out: RoomOut, metAt?: n
     hidden: out.preferences.hidden ?? false,
     last: isNewer ? (out.last_message ?? known?.last) : known.last,
     threadsFrom: restored ? out.read.seq : (known?.threadsFrom ?? out.read.seq),
-    ...withMetAt(known?.metAt ?? metAt),
+    ...withMetAt(known?.metAt),
     ...(known?.threadsRead && !restored && { threadsRead: known.threadsRead }),
   };
 }
