@@ -75,22 +75,17 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
-test: tools services browser
-	@echo '[1/7] building the klatch binary that the tests start'
+test: tools services
+	@echo '[1/5] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
-	@echo '[2/7] building the tests'
+	@echo '[2/5] building the tests'
 	@cargo test --workspace --no-run
-	@cargo test --workspace --no-run --test service_faults
-	@echo '[3/7] running them'
+	@echo '[3/5] running them'
 	@cargo test --workspace --no-fail-fast
-	@echo '[4/7] building the web client'
+	@echo '[4/5] building the web client'
 	@$(MAKE) --no-print-directory web
-	@echo '[5/7] running its tests'
+	@echo '[5/5] running its tests'
 	@cd $(WEB) && npm test --silent
-	@echo '[6/7] using it in browsers'
-	@tests/web/run
-	@echo '[7/7] killing, freezing and cutting off parts of the whole platform, $(EPISODES) times'
-	@KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 check:
@@ -100,7 +95,7 @@ check:
 format:
 	cargo fmt --all
 
-# The last step of `test` alone: the web client in browsers.
+# The web client in browsers. Not in `test` yet: see the limits in the README.
 test-web: tools browser
 	@cargo build --workspace --bins
 	@$(MAKE) --no-print-directory web

@@ -15,7 +15,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 pub(super) struct Fanout {
     /// This process, as long as it publishes.
     life: Incarnation,
+    /// It was said that it lives.
+    introduced: AtomicBool,
     names: Names,
     options: Options,
     consuming: Vec<Arc<Link>>,
@@ -83,6 +85,7 @@ impl RabbitmqEvents {
         }
         let fanout = Arc::new(Fanout {
             life: Incarnation::now(),
+            introduced: AtomicBool::new(false),
             names: names.clone(),
             options: options.clone(),
             consuming: consuming.to_vec(),
@@ -183,6 +186,14 @@ impl Fanout {
         }
     }
 
+    /// Says that this process lives.
+    async fn live(&self) {
+        if let Some(outlet) = self.outlets.first() {
+            let body = events::encode_life(self.life, false);
+            outlet.send(&self.names.everyone(), "", "events", &body, None).await;
+        }
+    }
+
     /// Whether anything was ever published here.
     fn publishes(&self) -> bool {
         self.next_publisher.load(Ordering::Relaxed) > events::LIFE + 1
@@ -197,6 +208,10 @@ struct Publisher {
 #[async_trait]
 impl EventPublisher for Publisher {
     async fn publish(&mut self, batches: Vec<(Target, Vec<Event>)>) -> Receipt {
+        // Before its first word: whoever dies right after it is missed, too.
+        if !self.fanout.introduced.swap(true, Ordering::Relaxed) {
+            self.fanout.live().await;
+        }
         // Held while sending: a heartbeat never overtakes what it counts.
         let mut numbers = self.numbers.lock().await;
         let mut claims = Vec::with_capacity(batches.len());
@@ -237,11 +252,8 @@ async fn beat(fanout: Weak<Fanout>, stop: CancellationToken) {
                 fanout.send(message).await;
             }
         }
-        if fanout.publishes()
-            && let Some(outlet) = fanout.outlets.first()
-        {
-            let body = events::encode_life(fanout.life, false);
-            outlet.send(&fanout.names.everyone(), "", "events", &body, None).await;
+        if fanout.publishes() {
+            fanout.live().await;
         }
     }
 }
