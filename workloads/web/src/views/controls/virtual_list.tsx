@@ -1,7 +1,7 @@
 import type { ComponentType, ReactElement, RefAttributes } from 'react';
 import { Virtualizer, type VirtualizerHandle, type VirtualizerProps } from 'virtua';
 
-export type { CustomItemComponentProps, VirtualizerHandle } from 'virtua';
+export type { CacheSnapshot, CustomItemComponentProps, VirtualizerHandle } from 'virtua';
 
 /**
  * The library's list, without its other form: rows as children make an element of each row there is, at each change. With

@@ -1,7 +1,6 @@
 import { useLayoutEffect, useRef, useState, type RefObject } from 'react';
-import type { CacheSnapshot } from 'virtua';
 import type { RoomId, Timeline } from '../../core/interface';
-import type { VirtualizerHandle } from '../controls/virtual_list';
+import type { CacheSnapshot, VirtualizerHandle } from '../controls/virtual_list';
 
 /** Rooms whose rows' sizes are kept. */
 const ROOMS = 32;
