@@ -345,10 +345,9 @@ async fn a_receipt_comes_when_the_broker_has_it_and_not_before() {
         cut(&proxy);
         let mut receipt = publisher.publish(targets(2)).await;
         // Longer than any confirm is waited for: it is given up, and is still not there.
-        let silence = tokio::time::sleep(Duration::from_secs(1));
         tokio::select! {
             () = &mut receipt => panic!("nothing can have arrived"),
-            () = silence => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
         proxy.heal();
         within("a receipt", receipt).await;
@@ -358,10 +357,8 @@ async fn a_receipt_comes_when_the_broker_has_it_and_not_before() {
             Received::Gap => false,
         } {}
     }
-    let (seen, _) = {
-        within("a receipt", publisher.publish(targets(3)).await).await;
-        events_until(&mut receiver, 3).await
-    };
+    within("a receipt", publisher.publish(targets(3)).await).await;
+    let (seen, _) = events_until(&mut receiver, 3).await;
     assert!(seen.ends_with(&[3]), "{seen:?}");
 }
 
