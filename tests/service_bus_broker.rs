@@ -420,28 +420,8 @@ fn large(which: u64) -> Event {
     use klatch_domain::{Appended, Audience, Entry, Ordinal, Position, Seq, Timestamp};
     let Command { room, message_id, sender, .. } = command(which);
     let draft = Draft::new(Kind::Text, Content::text(&"x".repeat(16 * 1024)).expect("small enough"));
-    let entry = Entry {
-        position: Position::first(which),
-        prev_seq: Seq(which.saturating_sub(1)),
-        ordinal: Ordinal(which),
-        message_id,
-        sender,
-        at: Timestamp::from_millis(0),
-        kind: draft.kind,
-        content_type: "text/plain".into(),
-        content: draft.content,
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    };
+    let at = Timestamp::from_millis(0);
+    let entry = Entry::of(&draft, Position::first(which), Ordinal(which), message_id, sender, at);
     let (members_version, audience) = (Seq(1), Audience::Room);
     let appended = Appended { room, entry, members_version, audience, removed: None, accepted_micros: 0, trace: None };
     Event::Appended(std::sync::Arc::new(appended))

@@ -1,8 +1,8 @@
 //! A writer's view of rooms, as message-service keeps it: gives seq, ordinal and time, and says what each entry changes.
 
 use klatch_domain::{
-    Content, Entry, Generation, Kind, Member, Mentions, MessageId, Ordinal, Position, Role, RoomFacts, RoomId,
-    RoomKind, RoomName, Sender, Seq, SessionId, Timestamp, UserId, Visibility,
+    Content, Draft, Entry, Kind, Member, Mentions, MessageId, Ordinal, Position, Role, RoomFacts, RoomId, RoomKind,
+    RoomName, Sender, Seq, SessionId, Timestamp, UserId, Visibility,
 };
 use klatch_store::shard::{Effect, Write};
 
@@ -65,28 +65,9 @@ impl Log {
 
     /// The next entry, with more to it.
     pub fn shaped(&mut self, kind: Kind, content: Content, shape: impl FnOnce(&mut Entry)) -> Entry {
-        let mut entry = Entry {
-            position: Position { generation: Generation::FIRST, seq: Seq(self.seq + 1) },
-            prev_seq: Seq(self.seq),
-            ordinal: Ordinal(0),
-            message_id: MessageId::now(),
-            sender: sender(1),
-            at: Timestamp::from_millis(BEGIN + 1000 * (self.seq as i64 + 1)),
-            content_type: kind.default_content_type().into(),
-            kind,
-            content,
-            reply_to: None,
-            thread: None,
-            target: None,
-            changed_seq: None,
-            mentions: None,
-            silent: false,
-            attachments: None,
-            expires_at: None,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        };
+        let at = Timestamp::from_millis(BEGIN + 1000 * (self.seq as i64 + 1));
+        let (draft, position) = (Draft::new(kind, content), Position::first(self.seq + 1));
+        let mut entry = Entry::of(&draft, position, Ordinal(0), MessageId::now(), sender(1), at);
         shape(&mut entry);
         self.seq += 1;
         self.ordinal += u64::from(entry.kind.counts_as_unread() && !entry.silent);

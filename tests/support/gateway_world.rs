@@ -17,7 +17,7 @@ use klatch_bus::{
     in_process::{self, Options},
 };
 use klatch_domain::{
-    Action, Appended, Audience, Command, Content, Entry, Event, Incarnation, Kind, MessageId, Ordinal, Outcome,
+    Action, Appended, Audience, Command, Content, Draft, Entry, Event, Incarnation, Kind, MessageId, Ordinal, Outcome,
     OutcomeEvent, Position, RoomId, Sender, Seq, SessionId, Stored, Timestamp, UserId,
 };
 use klatch_gateway::{Gateway, Parts};
@@ -250,28 +250,14 @@ impl Room {
         let audience = if self.small { Audience::Members(self.members.clone().into()) } else { Audience::Room };
         Appended {
             room: self.id,
-            entry: Entry {
-                position: Position::first(self.seq),
-                prev_seq: Seq(self.seq - 1),
-                ordinal: Ordinal(self.seq),
+            entry: Entry::of(
+                &Draft::new(kind, content),
+                Position::first(self.seq),
+                Ordinal(self.seq),
                 message_id,
-                sender: from.sender(),
-                at: Timestamp::from_millis(1_800_000_000_000),
-                content_type: kind.default_content_type().into(),
-                kind,
-                content,
-                reply_to: None,
-                thread: None,
-                target: None,
-                changed_seq: None,
-                mentions: None,
-                silent: false,
-                attachments: None,
-                expires_at: None,
-                edited_at: None,
-                deleted: false,
-                reactions: Vec::new(),
-            },
+                from.sender(),
+                Timestamp::from_millis(1_800_000_000_000),
+            ),
             members_version: self.version,
             audience,
             removed: None,

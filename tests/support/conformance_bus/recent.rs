@@ -2,7 +2,7 @@
 
 use klatch_bus::{Recent, RecentEntries};
 use klatch_domain::{
-    Content, Entry, Generation, Kind, MessageId, Ordinal, Position, Sender, Seq, SessionId, Timestamp,
+    Content, Draft, Entry, Generation, Kind, MessageId, Ordinal, Position, Sender, Seq, SessionId, Timestamp,
 };
 
 use super::{Subject, bytes, room, user};
@@ -14,28 +14,10 @@ fn at(seq: u64) -> Position {
 /// An entry of this seq.
 #[must_use]
 pub fn entry(seq: u64) -> Entry {
-    Entry {
-        position: at(seq),
-        prev_seq: Seq(seq - 1),
-        ordinal: Ordinal(seq),
-        message_id: MessageId::from_bytes(bytes(seq)),
-        sender: Sender { user: user(1), session: SessionId::from_bytes(bytes(1)) },
-        at: Timestamp::from_millis(1_800_000_000_000),
-        kind: Kind::Text,
-        content_type: Kind::Text.default_content_type().into(),
-        content: Content::text(&format!("ü{seq}")).expect("small"),
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let draft = Draft::new(Kind::Text, Content::text(&format!("ü{seq}")).expect("small"));
+    let sender = Sender { user: user(1), session: SessionId::from_bytes(bytes(1)) };
+    let id = MessageId::from_bytes(bytes(seq));
+    Entry::of(&draft, at(seq), Ordinal(seq), id, sender, Timestamp::from_millis(1_800_000_000_000))
 }
 
 /// The run from one seq to another.

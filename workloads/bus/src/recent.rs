@@ -28,7 +28,7 @@ impl Recent {
         let mut bytes = 0;
         let mut first = entries.len();
         for (place, entry) in entries.iter().enumerate().rev().take(RECENT_ENTRIES) {
-            bytes += entry.content.as_str().len() + ENTRY_BYTES;
+            bytes += bytes_of(entry);
             let follows = entries.get(place + 1).is_none_or(|next| next.prev_seq == entry.position.seq);
             let stands = entry.expires_at.is_none() && entry.kind != Kind::Edit && entry.reactions.is_empty();
             if bytes > RECENT_BYTES || !follows || !stands {
@@ -57,7 +57,7 @@ impl Recent {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(|entry| entry.content.as_str().len() + ENTRY_BYTES).sum()
+        self.0.iter().map(bytes_of).sum()
     }
 
     /// The newest `limit` entries, and whether there are older ones. `None` when the run is too short to say.
@@ -80,6 +80,10 @@ impl Recent {
     }
 }
 
+fn bytes_of(entry: &Entry) -> usize {
+    entry.content.as_str().len() + ENTRY_BYTES
+}
+
 /// See [`Recent`]. It saves reads and decides nothing: what cannot be read, kept or removed is as if it were not there.
 #[async_trait]
 pub trait RecentEntries: Send + Sync + 'static {
@@ -98,31 +102,13 @@ pub trait RecentEntries: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use klatch_domain::{Content, Generation, Kind, MessageId, Ordinal, Sender, SessionId, Timestamp, UserId};
+    use klatch_domain::{Content, Draft, MessageId, Ordinal, Sender, SessionId, Timestamp, UserId};
 
     fn entry(seq: u64, text: &str) -> Entry {
-        Entry {
-            position: Position { generation: Generation(1), seq: Seq(seq) },
-            prev_seq: Seq(seq - 1),
-            ordinal: Ordinal(seq),
-            message_id: MessageId::from_bytes([1; 16]),
-            sender: Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) },
-            at: Timestamp::from_millis(1_800_000_000_000),
-            kind: Kind::Text,
-            content_type: Kind::Text.default_content_type().into(),
-            content: Content::text(text).unwrap(),
-            reply_to: None,
-            thread: None,
-            target: None,
-            changed_seq: None,
-            mentions: None,
-            silent: false,
-            attachments: None,
-            expires_at: None,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        }
+        let draft = Draft::new(Kind::Text, Content::text(text).unwrap());
+        let sender = Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) };
+        let (id, at) = (MessageId::from_bytes([1; 16]), Timestamp::from_millis(1_800_000_000_000));
+        Entry::of(&draft, Position::first(seq), Ordinal(seq), id, sender, at)
     }
 
     fn seqs((entries, more): (&[Entry], bool)) -> (Vec<u64>, bool) {

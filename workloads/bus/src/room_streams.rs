@@ -3,14 +3,21 @@
 //! Numbered like every stream of events: who hears one sees what is missing. No process opens one yet: which rooms go this
 //! way is a property of the room that its log decides, and no log does so far.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    num::NonZeroUsize,
+};
 
 use async_trait::async_trait;
 use klatch_domain::{Event, Incarnation, RoomId};
+use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{payload::events::Stream, size};
+use crate::{
+    payload::events::{Stream, StreamTarget},
+    size,
+};
 
 /// Rooms one subscriber hears at once: each costs a subscription, and a gateway has no more viewers of large rooms.
 pub const JOINED_ROOMS: usize = 4_096;
@@ -20,6 +27,9 @@ pub const ROOM_EVENTS: usize = 16_384;
 pub const ROOM_EVENT_BYTES: usize = 32 * 1024 * 1024;
 /// Publishers of one room that are followed: its writer, and those before it. Beyond, all are met anew.
 const PUBLISHERS: usize = 64;
+/// Rooms whose streams one publisher counts at once. One that comes again after that many others begins anew, which its
+/// subscribers see as a gap.
+const MOST_ROOMS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// Nothing was sent, or nobody knows: use a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +80,25 @@ pub trait RoomSubscriber: Send + Sync {
 
     /// What comes next; `None` when the streams have shut down. Cancel safe.
     async fn receive(&self) -> Option<RoomNews>;
+}
+
+/// The numbers one publisher gives to what it publishes of each room.
+pub(crate) struct Numbers {
+    pub(crate) stream: Stream,
+    last: LruCache<RoomId, u64>,
+}
+
+impl Numbers {
+    pub(crate) fn new(from: Incarnation, publisher: u64) -> Self {
+        let stream = Stream { from, publisher, to: StreamTarget::Everyone };
+        Self { stream, last: LruCache::new(MOST_ROOMS) }
+    }
+
+    pub(crate) fn next(&mut self, room: RoomId) -> u64 {
+        let last = self.last.get_or_insert_mut(room, || 0);
+        *last += 1;
+        *last
+    }
 }
 
 /// What waits for one subscriber: bounded, in order, with a mark of its room wherever something was lost.
@@ -256,7 +285,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::events::StreamTarget;
 
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
     const OTHER: RoomId = RoomId::from_bytes([2; 16]);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::{Content, MessageId, Ordinal, Position, Sender, Seq, Timestamp, UserId};
+use crate::{Content, Draft, MessageId, Ordinal, Position, Sender, Seq, Timestamp, UserId};
 
 /// What an entry is. Kinds the server does not know are stored and forwarded.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -230,4 +230,52 @@ pub struct Entry {
     /// Emoji on it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<ReactionCount>,
+}
+
+impl Entry {
+    /// What a draft becomes at its place in a log, as long as nothing has changed it. Logs are dense, so the place says what
+    /// stands before.
+    #[must_use]
+    pub fn of(
+        draft: &Draft,
+        position: Position,
+        ordinal: Ordinal,
+        message_id: MessageId,
+        sender: Sender,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            position,
+            prev_seq: Seq(position.seq.0.saturating_sub(1)),
+            ordinal,
+            message_id,
+            sender,
+            at,
+            kind: draft.kind.clone(),
+            content_type: draft.stored_content_type(),
+            content: draft.content.clone(),
+            reply_to: draft.reply_to,
+            thread: draft.thread,
+            target: draft.target,
+            changed_seq: None,
+            mentions: draft.mentions.clone(),
+            silent: draft.silent,
+            attachments: None,
+            expires_at: draft.expires_at,
+            edited_at: None,
+            deleted: false,
+            reactions: Vec::new(),
+        }
+    }
+
+    /// Who has come into the room by this entry of its log. Inboxes name rooms instead.
+    #[must_use]
+    pub fn joined(&self) -> Option<UserId> {
+        #[derive(Deserialize)]
+        struct Joined {
+            user: UserId,
+        }
+        let joined = (self.kind == Kind::MemberJoined).then(|| self.content.read::<Joined>());
+        joined?.ok().map(|joined| joined.user)
+    }
 }

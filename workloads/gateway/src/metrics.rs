@@ -13,8 +13,9 @@
 //!   `code="gone"`: connections that broke
 //! - `klatch_gateway_turned_away_total{reason}`: upgrades refused
 //! - `klatch_gateway_dropped_total{what}`: lossy things that did not fit: `entries` (a `position` follows), `signals_in`,
-//!   `signals_out`, `signals` (beyond a connection's limit), `watermarks`, `presence` (watches that could not be asked about
-//!   again), `lingering` (sockets whose clients did not close their side)
+//!   `signals_out`, `signals` (beyond a connection's limit), `watermarks`, `positions` (of rooms found late to be
+//!   large), `presence` (watches that could not be asked about again), `lingering` (sockets whose clients did not close
+//!   their side)
 //! - `klatch_gateway_gaps_total`: times that something was missed; `klatch_gateway_rooms_asked_again_total`: rooms of which
 //!   nobody could say then how far their logs go, each time
 //! - `klatch_gateway_queries_failed_total`, `klatch_gateway_presence_failed_total`,

@@ -7,7 +7,6 @@ use klatch_domain::{
     Appended, Audience, Event, Generation, Incarnation, Kind, OutcomeEvent, Position, RoomId, Seq, UserId,
 };
 use klatch_service_kit::trace;
-use serde::Deserialize;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, timeout},
@@ -348,12 +347,7 @@ fn join(group: &mut Addressees, other: Addressees) {
 
 /// Who has joined a large room by this entry: their gateway may not be among those that hold it.
 fn joined_large(appended: &Appended) -> Option<UserId> {
-    #[derive(Deserialize)]
-    struct Joined {
-        user: UserId,
-    }
-    let joined = appended.entry.kind == Kind::MemberJoined && appended.audience == Audience::Room;
-    joined.then(|| appended.entry.content.read::<Joined>().ok()).flatten().map(|joined| joined.user)
+    appended.entry.joined().filter(|_| appended.audience == Audience::Room)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ mod tests {
     use std::sync::Arc;
 
     use klatch_domain::{
-        Content, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, Seq, SessionId, Timestamp, UserId,
+        Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, Seq, SessionId, Timestamp, UserId,
     };
 
     use super::*;
@@ -55,28 +55,14 @@ mod tests {
         };
         Appended {
             room: RoomId::now(),
-            entry: Entry {
-                position: Position::default(),
-                prev_seq: Seq::ZERO,
-                ordinal: Ordinal(1),
-                message_id: MessageId::now(),
+            entry: Entry::of(
+                &Draft::new(kind, Content::empty()),
+                Position::default(),
+                Ordinal(1),
+                MessageId::now(),
                 sender,
-                at: Timestamp::from_millis(1),
-                content_type: kind.default_content_type().into(),
-                kind,
-                content: Content::empty(),
-                reply_to: None,
-                thread: None,
-                target: None,
-                changed_seq: None,
-                mentions: None,
-                silent: false,
-                attachments: None,
-                expires_at: None,
-                edited_at: None,
-                deleted: false,
-                reactions: Vec::new(),
-            },
+                Timestamp::from_millis(1),
+            ),
             members_version: Seq::ZERO,
             audience,
             removed: None,

@@ -172,13 +172,16 @@ mod tests {
     use crate::read_file;
 
     /// The documented settings are the defaults, and name every field, if only behind a `#`.
-    fn documented<T: DeserializeOwned + Serialize + Default + PartialEq + std::fmt::Debug>(name: &str) {
+    fn documented<T: DeserializeOwned + Serialize + Default + PartialEq + std::fmt::Debug>(
+        name: &str,
+        more_than: usize,
+    ) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/settings/{name}.yaml"));
         assert_eq!(read_file::<T>(&file).unwrap(), T::default(), "{name}");
         let text = std::fs::read_to_string(file).unwrap();
         let mut fields = Vec::new();
         collect(&serde_json::to_value(T::default()).unwrap(), &mut fields);
-        assert!(fields.len() >= 20, "this test looks at nothing");
+        assert!(fields.len() > more_than, "this test looks at nothing");
         for field in fields {
             assert!(text.contains(&format!("{field}:")), "{name} does not tell of {field}");
         }
@@ -199,10 +202,10 @@ mod tests {
 
     #[test]
     fn the_documented_settings_are_the_defaults() {
-        documented::<GatewayProcess>("gateway");
-        documented::<MessageServiceProcess>("message-service");
-        documented::<NotificationServiceProcess>("notification-service");
-        documented::<ApiProcess>("api");
-        documented::<MigrateProcess>("migrate");
+        documented::<GatewayProcess>("gateway", 20);
+        documented::<MessageServiceProcess>("message-service", 20);
+        documented::<NotificationServiceProcess>("notification-service", 20);
+        documented::<ApiProcess>("api", 20);
+        documented::<MigrateProcess>("migrate", 19);
     }
 }

@@ -1,28 +1,19 @@
 //! Streams of very large rooms in memory.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
 use klatch_domain::{Event, Incarnation, RoomId};
-use lru::LruCache;
 use parking_lot::RwLock;
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use crate::{
     RoomNews, RoomPublisher, RoomStreams, RoomSubscriber, StreamUnknown,
-    payload::events::{Stream, StreamTarget},
-    room_streams::RoomQueue,
+    room_streams::{Numbers, RoomQueue},
 };
-
-/// Rooms whose streams one publisher counts at once. One that comes again after that many others begins anew, which its
-/// subscribers see as a gap.
-const MOST_ROOMS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// Opens streams of very large rooms in memory. Their metrics:
 ///
@@ -67,8 +58,7 @@ impl Drop for InProcessRoomStreams {
 impl RoomStreams for InProcessRoomStreams {
     fn publisher(&self, from: Incarnation) -> Box<dyn RoomPublisher> {
         let publisher = self.0.publishers.fetch_add(1, Ordering::Relaxed);
-        let stream = Stream { from, publisher, to: StreamTarget::Everyone };
-        Box::new(Publisher { shared: Arc::clone(&self.0), stream, numbers: LruCache::new(MOST_ROOMS) })
+        Box::new(Publisher { shared: Arc::clone(&self.0), numbers: Numbers::new(from, publisher) })
     }
 
     fn subscribe(&self) -> Box<dyn RoomSubscriber> {
@@ -80,17 +70,15 @@ impl RoomStreams for InProcessRoomStreams {
 
 struct Publisher {
     shared: Arc<Shared>,
-    stream: Stream,
-    numbers: LruCache<RoomId, u64>,
+    numbers: Numbers,
 }
 
 #[async_trait]
 impl RoomPublisher for Publisher {
     async fn publish(&mut self, room: RoomId, events: Vec<Event>) -> Result<(), StreamUnknown> {
-        let number = self.numbers.get_or_insert_mut(room, || 0);
-        *number += 1;
+        let number = self.numbers.next(room);
         for queue in self.shared.queues.read().iter() {
-            let taken = queue.take(room, &self.stream, *number, &events);
+            let taken = queue.take(room, &self.numbers.stream, number, &events);
             self.shared.queued.add(taken.kept as i64);
             self.shared.dropped.inc_by(taken.dropped as u64);
             self.shared.gaps.inc_by(taken.gaps as u64);

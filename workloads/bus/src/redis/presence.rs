@@ -111,9 +111,7 @@ impl Piece {
         let still = |known: Option<i64>, found| known.is_none() || known == found;
         self.mark == found.mark && still(self.users, found.users) && still(self.rooms, found.rooms)
     }
-}
 
-impl Piece {
     fn count_of(&mut self, of: Changed) -> &mut Option<i64> {
         match of {
             Changed::Users => &mut self.users,
@@ -452,7 +450,7 @@ impl Presence for RedisPresence {
     }
 
     async fn statuses(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PresenceUnknown> {
-        let Found { entries, known, .. } = self.calls.read.watch(self.read_users(distinct(users.iter()))).await?;
+        let Found { entries, known, .. } = self.calls.read.watch(self.read(distinct(users.iter()), Vec::new())).await?;
         let status = |user: &UserId| {
             let entry = entries.get(user);
             let online = entry.is_some_and(|entry| entry.gateways.iter().any(|one| known.counts(one)));

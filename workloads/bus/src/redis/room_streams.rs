@@ -7,7 +7,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +16,6 @@ use std::{
 
 use async_trait::async_trait;
 use klatch_domain::{Event, Incarnation, RoomId};
-use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use redis::{PushInfo, PushKind, RedisError, Value};
@@ -31,13 +29,10 @@ use super::{
 };
 use crate::{
     RoomNews, RoomPublisher, RoomStreams, RoomSubscriber, StreamUnknown,
-    payload::events::{self, Message, Stream, StreamTarget},
-    room_streams::RoomQueue,
+    payload::events::{self, Message},
+    room_streams::{Numbers, RoomQueue},
 };
 
-/// Rooms whose streams one publisher counts at once. One that comes again after that many others begins anew, which its
-/// subscribers see as a gap.
-const MOST_ROOMS: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 /// Before a cluster's rooms are subscribed again after that has failed.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -174,8 +169,7 @@ impl RoomStreams for RedisRoomStreams {
     fn publisher(&self, from: Incarnation) -> Box<dyn RoomPublisher> {
         let (shared, link) = (Arc::clone(&self.shared), Arc::clone(&self.link));
         let publisher = shared.publishers.fetch_add(1, Ordering::Relaxed);
-        let stream = Stream { from, publisher, to: StreamTarget::Everyone };
-        Box::new(Publisher { shared, link, stream, numbers: LruCache::new(MOST_ROOMS) })
+        Box::new(Publisher { shared, link, numbers: Numbers::new(from, publisher) })
     }
 
     fn subscribe(&self) -> Box<dyn RoomSubscriber> {
@@ -241,20 +235,18 @@ impl Shared {
 struct Publisher {
     shared: Arc<Shared>,
     link: Arc<Link>,
-    stream: Stream,
-    numbers: LruCache<RoomId, u64>,
+    numbers: Numbers,
 }
 
 #[async_trait]
 impl RoomPublisher for Publisher {
     async fn publish(&mut self, room: RoomId, events: Vec<Event>) -> Result<(), StreamUnknown> {
-        let number = self.numbers.get_or_insert_mut(room, || 0);
-        *number += 1;
+        let number = self.numbers.next(room);
         let mut command = redis::cmd(match self.shared.mode {
             Mode::Standalone => "PUBLISH",
             Mode::Cluster => "SPUBLISH",
         });
-        command.arg(self.shared.keys.room_channel(room)).arg(events::encode(&self.stream, *number, &events));
+        command.arg(self.shared.keys.room_channel(room)).arg(events::encode(&self.numbers.stream, number, &events));
         self.link.one(&command).await.map(drop).map_err(|error: CallError| {
             self.shared.metrics.unsent.inc_by(events.len() as u64);
             StreamUnknown(error.to_string())

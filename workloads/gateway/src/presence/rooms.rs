@@ -18,7 +18,6 @@ use std::{
 use klatch_bus::{Presence, PresenceUnknown};
 use klatch_domain::{Appended, Audience, Kind, RoomId, UserId, limits::SMALL_ROOM_MEMBERS};
 use parking_lot::Mutex;
-use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::held::{Found, HeldRooms};
@@ -118,16 +117,11 @@ pub(crate) fn see(core: &Core, appended: &Appended) {
                 core.registrar.wake.notify_one();
             }
         }
-        Audience::Room if entry.kind == Kind::MemberJoined => {
-            #[derive(Deserialize)]
-            struct Joined {
-                user: UserId,
-            }
-            if let Ok(Joined { user }) = entry.content.read() {
+        Audience::Room => {
+            if let Some(user) = entry.joined() {
                 join(core, *room, Some(user).filter(|user| is_here(core, *user)).into_iter().collect());
             }
         }
-        Audience::Room => {}
     }
     if let Some(removed) = removed {
         keeper.held.lock().part(*room, *removed, core.instruments.timer.millis());

@@ -62,35 +62,15 @@ fn clock_of(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
-    use klatch_domain::{Content, MessageId, Ordinal, Position, Sender, Seq, SessionId, Timestamp};
+    use klatch_domain::{Content, Draft, MessageId, Ordinal, Position, Sender, Seq, SessionId, Timestamp};
 
     use super::*;
 
     fn entry(kind: Kind, content: &str) -> Entry {
-        Entry {
-            position: Position::first(7),
-            prev_seq: Seq(6),
-            ordinal: Ordinal(5),
-            message_id: MessageId::from_bytes([1; 16]),
-            sender: Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) },
-            at: Timestamp::from_millis(1_700_000_000_000),
-            content_type: Cow::Borrowed(kind.default_content_type()),
-            kind,
-            content: Content::parse(content).unwrap(),
-            reply_to: None,
-            thread: None,
-            target: None,
-            changed_seq: None,
-            mentions: None,
-            silent: false,
-            attachments: None,
-            expires_at: None,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        }
+        let draft = Draft::new(kind, Content::parse(content).unwrap());
+        let sender = Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) };
+        let (id, at) = (MessageId::from_bytes([1; 16]), Timestamp::from_millis(1_700_000_000_000));
+        Entry::of(&draft, Position::first(7), Ordinal(5), id, sender, at)
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use klatch_settings::{Check, ENV_SETTINGS, MigrateProcess, TraceSettings, read_file};
+use klatch_settings::{ENV_SETTINGS, MigrateProcess, TraceSettings, read_file};
 
-use super::{reach, stores};
+use super::{check, reach, stores};
 use crate::{
     output,
     up::{runtime, start_telemetry},
@@ -29,7 +28,7 @@ pub(crate) struct Arguments {
 /// Which database, and why. Those before it are done.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut settings: MigrateProcess = read_file(&arguments.settings)?;
-    settings.check().with_context(|| format!("the settings file {} is wrong", arguments.settings.display()))?;
+    check(&settings, &arguments.settings)?;
     // Every shard is waited for, too.
     settings.database.migrate = true;
     let runtime = runtime()?;

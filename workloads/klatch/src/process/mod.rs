@@ -15,7 +15,11 @@ mod reach;
 pub(crate) mod stores;
 mod tls;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::Router;
@@ -109,7 +113,7 @@ pub(crate) fn run<P: Process>(arguments: &Arguments) -> anyhow::Result<ExitCode>
     if let Ok(listen) = std::env::var(ENV_ADMIN_LISTEN) {
         *settings.admin_listen_mut() = listen;
     }
-    settings.check().with_context(|| format!("the settings file {} is wrong", arguments.settings.display()))?;
+    check(&settings, &arguments.settings)?;
     let limit = descriptors::raise();
     let runtime = runtime()?;
     let entered = runtime.enter();
@@ -123,6 +127,14 @@ pub(crate) fn run<P: Process>(arguments: &Arguments) -> anyhow::Result<ExitCode>
     // A hash or a read that still runs is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// Refuses what nobody could keep to.
+///
+/// # Errors
+/// The file, and the first field that is wrong.
+pub(crate) fn check(settings: &impl Check, file: &Path) -> anyhow::Result<()> {
+    settings.check().with_context(|| format!("the settings file {} is wrong", file.display()))
 }
 
 async fn live<P: Process>(mut settings: P) -> anyhow::Result<ExitCode> {
@@ -192,7 +204,7 @@ async fn start_serving(
 }
 
 /// A secret that must be there.
-fn needed(file: Option<&std::path::Path>, variable: &'static str, what: &str) -> anyhow::Result<Secret> {
+fn needed(file: Option<&Path>, variable: &'static str, what: &str) -> anyhow::Result<Secret> {
     let found: Result<Option<Secret>, SettingsError> = secret(file, variable);
     found?.with_context(|| format!("{what} is missing: name its file in the settings, or set {variable}"))
 }

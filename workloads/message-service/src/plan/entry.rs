@@ -99,34 +99,13 @@ fn removed_by(effect: &Effect) -> Option<UserId> {
 
 /// Takes the room's head one entry further. Its time is the clock's, but never before the entry before it.
 fn next_entry(facts: &mut RoomFacts, command: &Command, now: Timestamp, message_id: MessageId, draft: &Draft) -> Entry {
-    let prev_seq = facts.head;
-    facts.head = prev_seq.next();
+    facts.head = facts.head.next();
     facts.last_at = facts.last_at.max(now);
     if draft.kind.counts_as_unread() && !draft.silent {
         facts.head_ordinal = Ordinal(facts.head_ordinal.0 + 1);
     }
-    Entry {
-        position: Position { generation: facts.generation, seq: facts.head },
-        prev_seq,
-        ordinal: facts.head_ordinal,
-        message_id,
-        sender: command.sender,
-        at: facts.last_at,
-        kind: draft.kind.clone(),
-        content_type: draft.stored_content_type(),
-        content: draft.content.clone(),
-        reply_to: draft.reply_to,
-        thread: draft.thread,
-        target: draft.target,
-        changed_seq: None,
-        mentions: draft.mentions.clone(),
-        silent: draft.silent,
-        attachments: None,
-        expires_at: draft.expires_at,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let position = Position { generation: facts.generation, seq: facts.head };
+    Entry::of(draft, position, facts.head_ordinal, message_id, command.sender, facts.last_at)
 }
 
 /// In a small new room every entry is announced; in a large one each would go to thousands who do not know the room yet.

@@ -81,7 +81,8 @@ impl Schema {
 
     /// Refuses what a newer program has made of the database, unless it has only added to it.
     fn refuse_newer(&self, applied: &Applied) -> Result<(), StoreError> {
-        if applied.version <= self.newest() || applied.needed <= self.newest() {
+        // Never above the version: what is not newer at all passes, too.
+        if applied.needed <= self.newest() {
             return Ok(());
         }
         Err(unusable(format!(
@@ -144,8 +145,8 @@ pub(super) async fn commit(connection: &mut PgConnection) -> Result<(), StoreErr
 /// Applies what the database lacks.
 ///
 /// # Errors
-/// [`StoreError::Unusable`] for one that a newer program has changed rather than added to, one of another kind, and a server that is too old;
-/// [`StoreError::Unavailable`]. All of it is done, or nothing.
+/// [`StoreError::Unusable`] for one that a newer program has changed rather than added to, one of another kind, and a server
+/// that is too old; [`StoreError::Unavailable`]. All of it is done, or nothing.
 pub(super) async fn migrate(connection: &mut PgConnection, schema: Schema) -> Result<(), StoreError> {
     check_server(connection).await?;
     begin(connection).await?;

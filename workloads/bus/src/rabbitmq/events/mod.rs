@@ -188,15 +188,19 @@ impl Fanout {
 
     /// Says that this process lives.
     async fn live(&self) {
-        if let Some(outlet) = self.outlets.first() {
-            let body = events::encode_life(self.life, false);
-            outlet.send(&self.names.everyone(), "", "events", &body, None).await;
-        }
+        say_life(&self.outlets, &self.names.everyone(), &events::encode_life(self.life, false)).await;
     }
 
     /// Whether anything was ever published here.
     fn publishes(&self) -> bool {
         self.next_publisher.load(Ordering::Relaxed) > events::LIFE + 1
+    }
+}
+
+/// To whoever follows the lives of processes.
+async fn say_life(outlets: &[Arc<Outlet>], everyone: &str, body: &[u8]) {
+    if let Some(outlet) = outlets.first() {
+        outlet.send(everyone, "", "events", body, None).await;
     }
 }
 
@@ -265,8 +269,8 @@ impl Drop for Fanout {
         let goodbye = self.publishes().then(|| (self.names.everyone(), events::encode_life(self.life, true)));
         self.runtime.spawn(async move {
             let last = async {
-                if let (Some((everyone, body)), Some(outlet)) = (goodbye, outlets.first()) {
-                    outlet.send(&everyone, "", "events", &body, None).await;
+                if let Some((everyone, body)) = goodbye {
+                    say_life(&outlets, &everyone, &body).await;
                 }
                 for subscriber in &subscribers {
                     subscriber.end_through(&outlets).await;

@@ -1,11 +1,8 @@
 //! A subscriber: on every broker a queue of its own, read by a task into one bounded queue inside this process.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -30,6 +27,7 @@ use super::{
         metrics::{Metrics, counter, gauge},
         options::Options,
     },
+    HEARTBEAT,
     outlet::Outlet,
     track::Track,
 };
@@ -42,9 +40,6 @@ use crate::{
 
 /// The message by which a process ends its own subscription, behind everything it has sent.
 const END: &str = "end";
-
-/// How often it is looked whether a publisher has fallen silent: as often as they beat.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// What waits for one subscriber.
 pub(super) struct Subscriber {
@@ -243,7 +238,8 @@ impl Subscription {
         leave: &CancellationToken,
         backoff: &mut Backoff,
     ) -> End {
-        let mut looks = interval(LOOK);
+        // Whether a publisher has fallen silent is looked at as often as they beat.
+        let mut looks = interval(HEARTBEAT);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = tokio::select! {

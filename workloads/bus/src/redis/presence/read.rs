@@ -53,8 +53,4 @@ impl RedisPresence {
         let changed = !Arc::ptr_eq(&asked, &known);
         Ok(Found { entries, holders, known, changed })
     }
-
-    pub(super) async fn read_users(&self, users: Vec<UserId>) -> Result<Found, PresenceUnknown> {
-        self.read_once(users, Vec::new()).await
-    }
 }

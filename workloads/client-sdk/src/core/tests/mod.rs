@@ -9,8 +9,6 @@ mod snapshot;
 mod sync;
 mod timeline;
 
-use std::borrow::Cow;
-
 use klatch_domain::{
     ConnectionId, Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, SessionId, Timestamp,
     UserId,
@@ -52,28 +50,10 @@ fn at(generation: u64, seq: u64) -> Position {
 
 /// An entry of another user's.
 fn entry(seq: u64, kind: Kind, content: &Value) -> Entry {
-    Entry {
-        position: Position::first(seq),
-        prev_seq: Seq(seq - 1),
-        ordinal: Ordinal(seq),
-        message_id: id(u8::try_from(seq).unwrap()),
-        sender: Sender { user: OTHER, session: SessionId::from_bytes([9; 16]) },
-        at: Timestamp::from_millis(SERVER_TIME),
-        content_type: Cow::Borrowed(kind.default_content_type()),
-        kind,
-        content: Content::of(content).unwrap(),
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let draft = Draft::new(kind, Content::of(content).unwrap());
+    let sender = Sender { user: OTHER, session: SessionId::from_bytes([9; 16]) };
+    let (id, at) = (id(u8::try_from(seq).unwrap()), Timestamp::from_millis(SERVER_TIME));
+    Entry::of(&draft, Position::first(seq), Ordinal(seq), id, sender, at)
 }
 
 fn said(seq: u64) -> Entry {

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use klatch_domain::Timestamp;
 use klatch_identity::Keys;
 use klatch_service_kit::Clock;
-use klatch_settings::{ApiProcess, Check, DEFAULT_DATA, StoreSettings, read_file};
+use klatch_settings::{ApiProcess, DEFAULT_DATA, StoreSettings, read_file};
 use klatch_store::{Directory, sqlite};
 
 use super::accounts::Accounts;
@@ -75,10 +75,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Makes users, rooms and tokens in the databases of a cluster. What was there stays.
-fn provision_cluster(settings: &Path, wanted: Wanted) -> anyhow::Result<Accounts> {
+fn provision_cluster(file: &Path, wanted: Wanted) -> anyhow::Result<Accounts> {
     check(wanted)?;
-    let settings: ApiProcess = read_file(settings)?;
-    settings.check()?;
+    let settings: ApiProcess = read_file(file)?;
+    process::check(&settings, file)?;
     let keys = Keys::open_existing(&settings.keys.folder).context("cannot open the signing keys")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -108,7 +108,9 @@ fn plan(
             Effect::PutMember { user: sender.user, member }
         };
         let content = Content::of(&Joined { user: sender.user, role })?;
-        let entry = entry(seq, maker, Draft::new(Kind::MemberJoined, content), now);
+        let draft = Draft::new(Kind::MemberJoined, content);
+        // A joining member counts as unread for nobody.
+        let entry = Entry::of(&draft, Position::first(seq), Ordinal(0), MessageId::now(), maker, now);
         plan.writes.push(Write { room, entry, effect });
         plan.members.push(MemberProjection {
             room,
@@ -119,32 +121,6 @@ fn plan(
         });
     }
     Ok(plan)
-}
-
-fn entry(seq: u64, sender: Sender, draft: Draft, at: Timestamp) -> Entry {
-    Entry {
-        position: Position::first(seq),
-        prev_seq: Seq(seq - 1),
-        // A joining member counts as unread for nobody.
-        ordinal: Ordinal(0),
-        message_id: MessageId::now(),
-        sender,
-        at,
-        content_type: draft.stored_content_type(),
-        kind: draft.kind,
-        content: draft.content,
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
 }
 
 /// Writes the logs, then the projections that follow from them.

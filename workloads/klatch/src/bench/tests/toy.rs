@@ -8,7 +8,8 @@ use std::{
 };
 
 use klatch_domain::{
-    Code, ConnectionId, Entry, Ordinal, Position, Refusal, RoomId, Sender, Seq, SessionId, Stored, Timestamp, UserId,
+    Code, ConnectionId, Draft, Entry, Ordinal, Position, Refusal, RoomId, Sender, Seq, SessionId, Stored, Timestamp,
+    UserId,
 };
 use klatch_protocol::{
     ClientFrame, Limits, MessageFrame, Pong, Refused, Resumed, Send, ServerFrame, SignalIn, StoredFrame, Welcome, lines,
@@ -238,26 +239,6 @@ fn welcome(user: UserId) -> Welcome {
 }
 
 fn entry(send: Send, user: UserId, position: Position) -> Entry {
-    Entry {
-        position,
-        prev_seq: Seq(position.seq.0 - 1),
-        ordinal: Ordinal(position.seq.0),
-        message_id: send.message_id,
-        sender: Sender { user, session: SessionId::now() },
-        at: Timestamp::default(),
-        kind: send.kind,
-        content_type: "text/plain".into(),
-        content: send.content,
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let (draft, sender) = (Draft::new(send.kind, send.content), Sender { user, session: SessionId::now() });
+    Entry::of(&draft, position, Ordinal(position.seq.0), send.message_id, sender, Timestamp::default())
 }

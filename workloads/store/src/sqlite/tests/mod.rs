@@ -6,8 +6,8 @@ mod group;
 use std::path::Path;
 
 use klatch_domain::{
-    Content, Entry, Generation, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, Seq,
-    SessionId, Timestamp, UserId, Visibility,
+    Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, SessionId,
+    Timestamp, UserId, Visibility,
 };
 
 use super::{Options, SqliteStores, open};
@@ -20,28 +20,10 @@ fn stores(folder: &Path) -> SqliteStores {
 }
 
 fn write(room: RoomId, seq: u64, text: &str) -> Write {
-    let entry = Entry {
-        position: Position { generation: Generation::FIRST, seq: Seq(seq) },
-        prev_seq: Seq(seq - 1),
-        ordinal: Ordinal(seq),
-        message_id: MessageId::now(),
-        sender: Sender { user: UserId::from_bytes([7; 16]), session: SessionId::from_bytes([8; 16]) },
-        at: Timestamp::from_millis(1_700_000_000_000),
-        kind: Kind::Text,
-        content_type: Kind::Text.default_content_type().into(),
-        content: Content::text(text).unwrap(),
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    };
+    let draft = Draft::new(Kind::Text, Content::text(text).unwrap());
+    let sender = Sender { user: UserId::from_bytes([7; 16]), session: SessionId::from_bytes([8; 16]) };
+    let at = Timestamp::from_millis(1_700_000_000_000);
+    let entry = Entry::of(&draft, Position::first(seq), Ordinal(seq), MessageId::now(), sender, at);
     let effect = if seq == 1 {
         let facts = RoomFacts::new(RoomKind::Group, None, Visibility::Private, entry.at);
         Effect::Create(Box::new(facts))

@@ -156,7 +156,7 @@ export class Keeper {
       outbox: this.#outboxChanges(snapshot.outbox),
       drafts: [...this.#drafts],
       // Until the first read of list and inbox is done the next life starts from nothing.
-      ...(engine.firstFold === undefined && { inbox: snapshot.inbox, listLoaded: model.book.list.get().loaded }),
+      ...(engine.firstFold === undefined && { inbox: snapshot.inbox, listLoaded: model.book.isLoaded }),
       ...(this.#session && { session: this.#session }),
       ...(this.#settings && { settings: this.#settings }),
       ...(this.#ending !== undefined && { ending: this.#ending }),
