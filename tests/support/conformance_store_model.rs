@@ -186,7 +186,11 @@ impl Model {
                 };
             }
             Effect::PutMember { user, member } => {
-                self.facts.members.insert(*user, *member);
+                let known = self.facts.members.insert(*user, *member);
+                if known.is_none() && entry.ordinal > Ordinal(0) {
+                    let started = Watermark { read: entry.position, delivered: entry.position };
+                    self.watermarks.entry(*user).or_insert(started);
+                }
                 self.facts.members_version = seq;
             }
             Effect::RemoveMember { user } => {

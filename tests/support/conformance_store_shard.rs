@@ -23,7 +23,7 @@ macro_rules! shard_conforms {
             a_stale_head_is_named, a_gap_is_stale, the_same_batch_at_once_is_written_once,
             concurrent_batches_are_all_written, an_impossible_batch_is_refused_alone, pages_go_both_ways, a_page_is_bounded,
             threads_have_pages, rooms_that_do_not_exist_are_left_out, watermarks_only_move_forward,
-            watermarks_are_clamped_to_the_head, a_watermark_outlives_leaving, watermarks_have_pages,
+            watermarks_are_clamped_to_the_head, a_watermark_outlives_leaving, who_comes_late_has_read_what_was_said_before, watermarks_have_pages,
             overviews_count_mentions, the_last_message_is_found_below_what_does_not_count, another_generation_is_stale,
             unknown_kinds_and_odd_contents_are_kept
         }
@@ -342,8 +342,9 @@ pub async fn watermarks_are_clamped_to_the_head(shard: Arc<dyn Shard>) {
 
 #[allow(missing_docs)]
 pub async fn a_watermark_outlives_leaving(shard: Arc<dyn Shard>) {
-    let mut log = talk(&shard, 2).await;
-    shard.append(vec![log.join(2, Role::Member)]).await.unwrap();
+    let mut log = Log::new();
+    shard.append(log.create(&[1, 2])).await.unwrap();
+    shard.append(vec![log.say(1, "one"), log.say(1, "two")]).await.unwrap();
     shard.move_watermarks(vec![(log.room, user(2), mark(4, 4))]).await.unwrap();
     shard.append(vec![log.leave(2)]).await.unwrap();
     assert_eq!(shard.watermarks(log.room, None, 5).await.unwrap(), [(user(1), mark(0, 0))]);
@@ -351,6 +352,17 @@ pub async fn a_watermark_outlives_leaving(shard: Arc<dyn Shard>) {
     shard.append(vec![log.join(2, Role::Member)]).await.unwrap();
     let known = shard.watermarks(log.room, None, 5).await.unwrap();
     assert_eq!(known, [(user(1), mark(0, 0)), (user(2), mark(4, 4))]);
+}
+
+/// Another role is no coming: it leaves what is unread as it was.
+pub async fn who_comes_late_has_read_what_was_said_before(shard: Arc<dyn Shard>) {
+    let mut log = talk(&shard, 2).await;
+    shard.append(vec![log.join(2, Role::Member), log.join(1, Role::Admin), log.say(1, "welcome")]).await.unwrap();
+    let joined = log.seq - 2;
+    let known = shard.watermarks(log.room, None, 5).await.unwrap();
+    assert_eq!(known, [(user(1), mark(0, 0)), (user(2), mark(joined, joined))]);
+    let overview = shard.overviews(&[log.room], user(2)).await.unwrap().remove(&log.room).unwrap();
+    assert_eq!(overview.head.ordinal.0 - overview.read_ordinal.0, 1, "the welcome");
 }
 
 #[allow(missing_docs)]

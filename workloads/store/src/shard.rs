@@ -51,6 +51,7 @@ pub enum Effect {
         on: bool,
     },
     /// A member is there with this role from now on; `members_version` is this entry's seq. May go with making the room.
+    /// Who is new after something was said and has no watermark has read up to this entry.
     PutMember {
         /// Who.
         user: UserId,

@@ -1,7 +1,7 @@
 //! What entries change beside adding their row, in the order of their batch. The rows themselves are there already, those
 //! of later entries too: what an entry finds is bounded by its own seq.
 
-use klatch_domain::{Member, RoomFacts, RoomId, UserId};
+use klatch_domain::{Member, Ordinal, Position, RoomFacts, RoomId, UserId};
 use sqlx::Error;
 
 use super::{
@@ -55,6 +55,9 @@ pub(super) async fn apply(transaction: &mut Transaction, slot: i32, write: &Writ
             }
         }
         Effect::PutMember { user, member } => {
+            if write.entry.ordinal > Ordinal(0) {
+                transaction.execute(start_read(slot, write.room, *user, write.entry.position)).await?;
+            }
             transaction.execute(put_members(slot, write.room, &[(*user, *member)])).await?;
             transaction.execute(set_members_version(slot, write.room, seq)).await?;
         }
@@ -115,6 +118,22 @@ async fn create_room(
         transaction.execute(put_members(slot, room, &members)).await?;
     }
     Ok(())
+}
+
+/// What was said before a member came is nothing they have left unread. Before their row is there; who returns goes on from
+/// where they were.
+fn start_read(slot: i32, room: RoomId, user: UserId, at: Position) -> Statement {
+    sqlx::query(
+        "INSERT INTO watermarks (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq) \
+         SELECT $1, $2, $3, $4, $5, $4, $5 \
+         WHERE NOT EXISTS (SELECT 1 FROM members WHERE slot = $1 AND room = $2 AND user_id = $3) \
+         ON CONFLICT (room, user_id, slot) DO NOTHING",
+    )
+    .bind(slot)
+    .bind(room.uuid())
+    .bind(user.uuid())
+    .bind(signed(at.generation.0))
+    .bind(signed(at.seq.0))
 }
 
 fn put_members(slot: i32, room: RoomId, members: &[(UserId, Member)]) -> Statement {

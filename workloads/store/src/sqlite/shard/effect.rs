@@ -1,6 +1,6 @@
 //! What entries change beside adding their row.
 
-use klatch_domain::{Entry, Member, Mentions, Position, RoomFacts, RoomId, Seq, UserId};
+use klatch_domain::{Entry, Member, Mentions, Ordinal, Position, RoomFacts, RoomId, Seq, UserId};
 use rusqlite::{Connection, params};
 
 use super::{
@@ -64,6 +64,9 @@ fn change_room(connection: &Connection, room_key: i64, entry: &Entry, effect: &E
     let seq = entry.position.seq;
     match effect {
         Effect::PutMember { user, member } => {
+            if entry.ordinal > Ordinal(0) {
+                start_read(connection, room_key, *user, entry.position)?;
+            }
             put_member(connection, room_key, *user, member)?;
             set_members_version(connection, room_key, seq)?;
         }
@@ -126,6 +129,19 @@ fn react(
              ON CONFLICT (entry_key) DO UPDATE SET changed_seq = excluded.changed_seq",
         )?
         .execute(params![target.entry_key, signed(entry.position.seq.0)])?;
+    Ok(())
+}
+
+/// What was said before a member came is nothing they have left unread. Before their row is there; who returns goes on from
+/// where they were.
+fn start_read(connection: &Connection, room_key: i64, user: UserId, at: Position) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO watermarks (room_key, user, read_generation, read_seq, delivered_generation, delivered_seq) \
+             SELECT ?1, ?2, ?3, ?4, ?3, ?4 \
+             WHERE NOT EXISTS (SELECT 1 FROM members WHERE room_key = ?1 AND user = ?2) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![room_key, user.as_bytes(), signed(at.generation.0), signed(at.seq.0)])?;
     Ok(())
 }
 
