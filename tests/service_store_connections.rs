@@ -1,6 +1,6 @@
 //! How the store reaches PostgreSQL: TLS, a pooler in between, replicas.
 
-use std::{fs, process::Command, sync::Arc};
+use std::{fs, sync::Arc};
 
 use klatch_domain::{RoomId, RoomKind, RoomName, Seq, Visibility};
 use klatch_store::{
@@ -13,6 +13,7 @@ use klatch_tests::{
     conformance_store_log::user,
     encrypted_front::AUTHORITY,
     services::{
+        installation::give_to_postgres,
         pgbouncer::PgBouncer,
         postgres::{Cluster, Postgres},
     },
@@ -69,9 +70,7 @@ fn encrypted() -> (Postgres, tempfile::TempDir) {
     fs::write(folder.path().join("authority.pem"), AUTHORITY).unwrap();
     let key = folder.path().join("server.key.pem");
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
-        assert!(Command::new("chown").arg("postgres").arg(&key).status().unwrap().success());
-    }
+    give_to_postgres(&key);
     let file = |name: &str| folder.path().join(name).display().to_string();
     let settings = [
         "ssl = on".to_owned(),

@@ -4,7 +4,6 @@ use std::{
     fs,
     net::TcpStream,
     os::unix::fs::PermissionsExt as _,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
+    installation::{Installation, as_postgres},
     postgres::Postgres,
     process::{Process, free_port},
 };
@@ -53,13 +53,10 @@ impl PgBouncer {
         let file = folder.path().join("pgbouncer.ini");
         fs::write(&file, settings).expect("a configuration");
         // It refuses to run as root.
-        let user = if rustix::process::geteuid().is_root() {
-            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned).to_vec()
-        } else {
-            Vec::new()
-        };
-        let command = [user, vec![PROGRAM.to_owned(), file.display().to_string()]].concat();
-        let bouncer = Self { port, prepares, folder, _process: Process::start(&command) };
+        let file = file.display().to_string();
+        let command = as_postgres().iter().copied().chain([PROGRAM, &file]).map(str::to_owned).collect();
+        let process = Process::start(&Installation::chosen().words(command));
+        let bouncer = Self { port, prepares, folder, _process: process };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begin.elapsed() < PATIENCE, "PgBouncer is not ready; its log:\n{}", bouncer.log());
@@ -76,7 +73,11 @@ impl PgBouncer {
 }
 
 fn version() -> (u32, u32) {
-    let output = Command::new(PROGRAM).arg("--version").output().expect("PgBouncer is installed (package pgbouncer)");
+    let output = Installation::chosen()
+        .command(PROGRAM)
+        .arg("--version")
+        .output()
+        .expect("PgBouncer is installed (package pgbouncer)");
     let text = String::from_utf8_lossy(&output.stdout);
     let mut numbers =
         text.split_whitespace().nth(1).unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0));
