@@ -90,6 +90,9 @@ impl Redis {
             add("cluster-enabled", "yes");
             add("cluster-port", &cluster_port.to_string());
             add("cluster-announce-ip", "127.0.0.1");
+            // A server that is gone takes only its own slots along, and is found to be gone soon.
+            add("cluster-require-full-coverage", "no");
+            add("cluster-node-timeout", "2000");
         }
         if let Some(certificates) = &certificates {
             let files = certificates.write(folder.path());
