@@ -46,7 +46,7 @@ impl PgBouncer {
         let statements = if prepares { "max_prepared_statements = 200\n" } else { "" };
         let settings = format!(
             "[databases]\n* = host={} port={} user=klatch\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = any\nauth_file = {path}/users\npool_mode = transaction\n\
+             unix_socket_dir =\nauth_type = any\nauth_file = {path}/users\npool_mode = transaction\nstats_users = klatch\n\
              default_pool_size = 4\nserver_idle_timeout = 1\nmax_client_conn = 200\nlogfile = {path}/log\npidfile = {path}/pid\n{statements}",
             server.host, server.port
         );
@@ -63,6 +63,22 @@ impl PgBouncer {
             thread::sleep(Duration::from_millis(20));
         }
         bouncer
+    }
+
+    /// The sum of a column of `SHOW STATS` over all databases (<https://www.pgbouncer.org/usage.html#show-stats>).
+    ///
+    /// # Panics
+    /// When it does not tell, or not of this.
+    #[must_use]
+    pub fn counted(&self, column: &str) -> u64 {
+        let mut psql = Installation::chosen().command("psql");
+        let port = self.port.to_string();
+        psql.args(["-h", "127.0.0.1", "-p", &port, "-U", "klatch", "-A", "-c", "SHOW STATS", "pgbouncer"]);
+        let output = psql.output().expect("psql runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let place = text.lines().next().and_then(|head| head.split('|').position(|name| name == column));
+        let place = place.unwrap_or_else(|| panic!("no {column}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        text.lines().filter_map(|line| line.split('|').nth(place)?.parse::<u64>().ok()).sum()
     }
 
     /// What it has logged.
