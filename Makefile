@@ -11,7 +11,7 @@ EPISODES ?= 20
 KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real clean tools browser services machine-services faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services faults test-web
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make faults  kill, freeze and cut off parts of the whole platform $(EPISODES) times (EPISODES= changes that)'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
 	@echo 'make bench   release build, then the whole table of figures (some 10 minutes)'
+	@echo 'make bench-instructions  count the instructions of the hot paths against what is written down'
 	@echo 'make bench-real  the same on PostgreSQL, RabbitMQ and Redis, workloads as processes of their own'
 
 # What a fresh machine may lack: a C compiler (SQLite, aws-lc), and strace, which one test watches the disk with.
@@ -127,6 +128,11 @@ fuzz:
 bench: tools
 	cargo build --release -p klatch
 	$(CARGO_TARGET_DIR)/release/klatch bench all
+
+# A release build of three crates, and callgrind: a busy machine counts the same.
+bench-instructions: tools
+	@command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind libc6-dbg; }
+	tests/instructions
 
 bench-real: tools machine-services
 	cargo build --release -p klatch
