@@ -7,20 +7,23 @@ DATA ?= klatch-data
 LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 EPISODES ?= 20
+# Whose PostgreSQL, RabbitMQ, Redis and balancers the tests start: `majors`, those of tests/majors, or `system`, this machine's.
+KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real clean tools browser services faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services faults test-web
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
 	@echo 'make up-real the same on PostgreSQL, RabbitMQ, Redis and HAProxy, workloads as processes of their own, data in $(DATA)-real/'
 	@echo 'make web     build the web client alone, into $(WEB)/dist'
-	@echo 'make test    build and run every test'
+	@echo 'make test    build and run every test, on the majors people run (KLATCH_SERVICES=system: on what this machine has)'
 	@echo 'make check   format and lints'
 	@echo 'make test-web  use the web client in browsers'
 	@echo 'make faults  kill, freeze and cut off parts of the whole platform $(EPISODES) times (EPISODES= changes that)'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
 	@echo 'make bench   release build, then the whole table of figures (some 10 minutes)'
+	@echo 'make bench-instructions  count the instructions of the hot paths against what is written down'
 	@echo 'make bench-real  the same on PostgreSQL, RabbitMQ and Redis, workloads as processes of their own'
 
 # What a fresh machine may lack: a C compiler (SQLite, aws-lc), and strace, which one test watches the disk with.
@@ -38,8 +41,16 @@ browser:
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 
-# What the tier `service_*` and `up-real` start, each with a folder and ports of its own. Packages must not start servers by themselves.
+# What the tier `service_*` starts, each with a folder and ports of its own.
 services:
+ifeq ($(KLATCH_SERVICES),majors)
+	@tests/majors root >/dev/null
+else
+	@$(MAKE) --no-print-directory machine-services MORE_SERVICES='$(MORE_SERVICES)'
+endif
+
+# What this machine has of it, which `up-real` runs on. Packages must not start servers by themselves.
+machine-services:
 	@for package in postgresql rabbitmq-server redis-server haproxy $(MORE_SERVICES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
 	done; \
@@ -59,7 +70,7 @@ up: tools
 	@echo '[3/3] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
 	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN) --web $(WEB)/dist
 
-up-real: tools services
+up-real: tools machine-services
 	@cargo build --profile up -p klatch
 	@$(MAKE) --no-print-directory web
 	@exec tests/up-real $(CARGO_TARGET_DIR)/up/klatch $(DATA)-real $(lastword $(subst :, ,$(LISTEN))) $(WEB)/dist
@@ -75,6 +86,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
+test: export KLATCH_SERVICES := $(KLATCH_SERVICES)
 test: tools services
 	@echo '[1/5] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
@@ -96,13 +108,16 @@ format:
 	cargo fmt --all
 
 # The web client in browsers. Not in `test` yet: see the limits in the README.
-test-web: tools browser
+test-web: MORE_SERVICES := nginx-light
+test-web: export KLATCH_SERVICES := $(KLATCH_SERVICES)
+test-web: tools browser services
 	@cargo build --workspace --bins
 	@$(MAKE) --no-print-directory web
 	@tests/web/run
 
 # What the whole platform does while its parts are killed, frozen and cut off.
 faults: MORE_SERVICES := nginx-light
+faults: export KLATCH_SERVICES := $(KLATCH_SERVICES)
 faults: tools services
 	cargo build --workspace --bins
 	KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
@@ -114,7 +129,12 @@ bench: tools
 	cargo build --release -p klatch
 	$(CARGO_TARGET_DIR)/release/klatch bench all
 
-bench-real: tools services
+# A release build of three crates, and callgrind: a busy machine counts the same.
+bench-instructions: tools
+	@command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind libc6-dbg; }
+	tests/instructions
+
+bench-real: tools machine-services
 	cargo build --release -p klatch
 	tests/bench-real $(CARGO_TARGET_DIR)/release/klatch
 

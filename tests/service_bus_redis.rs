@@ -17,6 +17,7 @@ use klatch_tests::{
 use parking_lot::Mutex;
 use prometheus::{Registry, TextEncoder};
 
+mod cluster;
 mod rooms;
 
 const LEASE: Duration = Duration::from_secs(<dyn Presence>::LEASE_SECONDS);
@@ -77,24 +78,6 @@ mod standalone {
 
     async fn open() -> Subject {
         subject(shared()).await
-    }
-
-    klatch_tests::bus_conformance!(open; presence, signals, rate_limits, recent);
-}
-
-mod cluster {
-    use std::sync::OnceLock;
-
-    use super::*;
-
-    async fn open() -> Subject {
-        static CLUSTER: OnceLock<Redis> = OnceLock::new();
-        let redis = CLUSTER.get_or_init(|| Redis::start(Start { cluster: true, ..Start::default() }));
-        subject(Options { prefix: shared_prefix(), ..redis.options() }).await
-    }
-
-    fn shared_prefix() -> String {
-        format!("cluster-{}", UserId::now())
     }
 
     klatch_tests::bus_conformance!(open; presence, signals, rate_limits, recent);

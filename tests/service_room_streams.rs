@@ -10,7 +10,10 @@ use klatch_domain::{Incarnation, RoomId};
 use klatch_tests::{
     conformance_bus::event,
     conformance_room_streams::{next, numbers},
-    services::redis::{Redis, Start, shared},
+    services::{
+        redis::{Redis, Start, shared},
+        redis_cluster::RedisCluster,
+    },
 };
 use prometheus::Registry;
 
@@ -34,9 +37,9 @@ mod cluster {
     use super::*;
 
     async fn open() -> Arc<dyn RoomStreams> {
-        static CLUSTER: OnceLock<Redis> = OnceLock::new();
-        let redis = CLUSTER.get_or_init(|| Redis::start(Start { cluster: true, ..Start::default() }));
-        streams(Options { prefix: format!("rooms-{}", RoomId::now()), ..redis.options() }).await
+        static CLUSTER: OnceLock<RedisCluster> = OnceLock::new();
+        let cluster = CLUSTER.get_or_init(|| RedisCluster::start(3));
+        streams(Options { prefix: format!("rooms-{}", RoomId::now()), ..cluster.options() }).await
     }
 
     klatch_tests::room_stream_conformance!(open);

@@ -1,6 +1,6 @@
 //! How the store reaches PostgreSQL: TLS, a pooler in between, replicas.
 
-use std::{fs, process::Command, sync::Arc};
+use std::{fs, sync::Arc};
 
 use klatch_domain::{RoomId, RoomKind, RoomName, Seq, Visibility};
 use klatch_store::{
@@ -13,6 +13,7 @@ use klatch_tests::{
     conformance_store_log::user,
     encrypted_front::AUTHORITY,
     services::{
+        installation::give_to_postgres,
         pgbouncer::PgBouncer,
         postgres::{Cluster, Postgres},
     },
@@ -58,6 +59,37 @@ mod pgbouncer {
     }
 }
 
+/// From 1.21 on a statement is parsed once for each server connection, whatever transaction it is used in.
+#[tokio::test]
+async fn statements_stay_prepared_across_transactions_and_server_connections() {
+    /// Far above what a pool of [`PgBouncer`] holds.
+    const CALLS: u64 = 200;
+    let server = Postgres::start(&[]);
+    let bouncer = PgBouncer::to(&server);
+    if !bouncer.prepares {
+        eprintln!("this PgBouncer is older than 1.21 and keeps nothing prepared: not tried");
+        return;
+    }
+    let mut options = Cluster::made(&server, 1).await.options;
+    "127.0.0.1".clone_into(&mut options.directory.host);
+    (options.directory.port, options.directory.pooler) = (bouncer.port, Pooler::Prepared);
+    let stores = postgres::open(options).await.unwrap();
+    let ask = async || assert_eq!(stores.directory.users(&[user(1)]).await.unwrap().len(), 0);
+    ask().await;
+    let (parsed, bound) = (bouncer.counted("total_server_parse_count"), bouncer.counted("total_bind_count"));
+    for _ in 0..CALLS {
+        ask().await;
+    }
+    let bound = bouncer.counted("total_bind_count") - bound;
+    let parsed = bouncer.counted("total_server_parse_count") - parsed;
+    assert!(bound >= CALLS, "{bound} uses of prepared statements for {CALLS} calls");
+    // Once more for each other server connection, of which there are 4.
+    assert!(parsed <= 8, "the server has parsed {parsed} times for {CALLS} calls");
+    // More callers than server connections: each meets connections that have never heard of its statement.
+    futures_util::future::join_all((0..32).map(|_| ask())).await;
+    stores.close().await;
+}
+
 /// A server that speaks TLS, and the file of the authority that vouches for it.
 fn encrypted() -> (Postgres, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -69,9 +101,7 @@ fn encrypted() -> (Postgres, tempfile::TempDir) {
     fs::write(folder.path().join("authority.pem"), AUTHORITY).unwrap();
     let key = folder.path().join("server.key.pem");
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
-        assert!(Command::new("chown").arg("postgres").arg(&key).status().unwrap().success());
-    }
+    give_to_postgres(&key);
     let file = |name: &str| folder.path().join(name).display().to_string();
     let settings = [
         "ssl = on".to_owned(),

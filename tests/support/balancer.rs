@@ -1,4 +1,4 @@
-//! The load balancers that people put in front: HAProxy and NGINX of the machine, run with the configurations that ship in
+//! The load balancers that people put in front: HAProxy and NGINX, run with the configurations that ship in
 //! `docs/load-balancers/`. Only names, ports and paths are put in; what they say is what users get.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
-use crate::person::PATIENCE;
+use crate::{person::PATIENCE, services::installation::Installation};
 
 /// A gateway or an api.
 #[derive(Debug, Clone, Copy)]
@@ -124,12 +124,12 @@ impl Product {
     fn command(self, folder: &Path, file: &Path) -> Command {
         match self {
             Self::Haproxy => {
-                let mut command = Command::new("/usr/sbin/haproxy");
+                let mut command = Installation::chosen().command("/usr/sbin/haproxy");
                 command.args(["-W", "-db", "-f"]).arg(file);
                 command
             }
             Self::Nginx => {
-                let mut command = Command::new("/usr/sbin/nginx");
+                let mut command = Installation::chosen().command("/usr/sbin/nginx");
                 let pid = folder.join("pid");
                 let directives = format!("daemon off; pid {}; error_log stderr notice;", pid.display());
                 command.arg("-p").arg(folder).arg("-c").arg(file).args(["-g", &directives]);

@@ -8,7 +8,7 @@ mod settings;
 mod start;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -38,6 +38,8 @@ pub struct Platform {
     directory: Postgres,
     broker: Rabbitmq,
     cache: Redis,
+    internal: Vec<SocketAddr>,
+    authority: String,
     /// The most memory each workload was seen with, bytes.
     memory: Mutex<BTreeMap<Part, u64>>,
     _folder: TempDir,
@@ -60,6 +62,24 @@ impl Platform {
     #[must_use]
     pub fn apis(&self) -> Vec<Server> {
         (0..REPLICAS).map(|number| self.servers[&Part::Api(number)]).collect()
+    }
+
+    /// Where the apis answer gateways, by TLS.
+    #[must_use]
+    pub fn internal(&self) -> &[SocketAddr] {
+        &self.internal
+    }
+
+    /// The authority that vouches for them, PEM.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What they want to be shown.
+    #[must_use]
+    pub fn service_token(&self) -> &'static str {
+        start::SERVICE_TOKEN
     }
 
     /// The server of a shard, for a look past its users. Its database is called `klatch`.

@@ -8,10 +8,11 @@ use std::{
 use klatch_settings::{
     ApiProcess, ApiSettings, BrokerEndpoint, BrokerSettings, CacheEndpoint, CacheSettings, DatabaseSettings,
     DirectorySettings, GatewayProcess, GatewaySettings, InternalSettings, KeysSettings, Limits, MessageServiceProcess,
-    NotificationServiceProcess, PostgresSettings, QueriesSettings, ShardSettings, TopologySettings,
+    NotificationServiceProcess, PostgresSettings, QueriesSettings, ShardSettings, TopologySettings, TraceSettings,
 };
 
 use super::part::{Part, REPLICAS, SHARDS};
+use crate::services::certificates::CertificateFiles;
 
 /// Hash buckets of rooms: few, as each is a table in each shard.
 pub const SLOTS: u16 = 12;
@@ -37,6 +38,10 @@ pub(super) struct Plan<'a> {
     pub(super) broker_vhost: String,
     pub(super) broker_password: PathBuf,
     pub(super) service_token: PathBuf,
+    /// Of the apis' internal listeners.
+    pub(super) certificates: CertificateFiles,
+    /// Where traces go.
+    pub(super) traces: TraceSettings,
 }
 
 fn no_limits() -> Limits {
@@ -110,19 +115,21 @@ impl Plan<'_> {
             internal: InternalSettings {
                 listen: internal.to_string(),
                 token_file: Some(self.service_token.clone()),
-                ..InternalSettings::default()
+                certificate_file: Some(self.certificates.certificate.clone()),
+                key_file: Some(self.certificates.key.clone()),
             },
             keys: KeysSettings { folder: self.folder.join("keys"), rotate: number == 0 },
             database: self.database(part),
             broker: self.broker(part),
             cache: self.cache(part),
+            trace: self.traces.clone(),
             ..ApiProcess::default()
         }
     }
 
     pub(super) fn gateway(&self, number: usize, listen: SocketAddr, admin: SocketAddr) -> GatewayProcess {
         let part = Part::Gateway(number);
-        let api = |other| format!("http://{}", (self.way)(part, Part::Api(other)));
+        let api = |other| format!("https://{}", (self.way)(part, Part::Api(other)));
         GatewayProcess {
             listen: listen.to_string(),
             admin_listen: admin.to_string(),
@@ -139,9 +146,9 @@ impl Plan<'_> {
                 // Each prefers another one.
                 addresses: (0..REPLICAS).map(|other| api((number + other) % REPLICAS)).collect(),
                 token_file: Some(self.service_token.clone()),
-                ..QueriesSettings::default()
+                ca_file: Some(self.certificates.ca.clone()),
             },
-            ..GatewayProcess::default()
+            trace: self.traces.clone(),
         }
     }
 
@@ -152,6 +159,7 @@ impl Plan<'_> {
             database: self.database(part),
             broker: self.broker(part),
             cache: self.cache(part),
+            trace: self.traces.clone(),
             ..MessageServiceProcess::default()
         }
     }
@@ -163,6 +171,7 @@ impl Plan<'_> {
             database: self.database(part),
             broker: self.broker(part),
             cache: self.cache(part),
+            trace: self.traces.clone(),
             ..NotificationServiceProcess::default()
         }
     }

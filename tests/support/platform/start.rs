@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
+use klatch_settings::TraceSettings;
+
 use super::{
     Link, Part, Platform, REPLICAS, SHARDS,
     front::Front,
@@ -11,6 +13,7 @@ use super::{
 use crate::{
     balancer::{Server, free_address},
     services::{
+        certificates::{CertificateFiles, Certificates},
         postgres::Postgres,
         proxy::Proxy,
         rabbitmq::{self, Rabbitmq},
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// What gateways show an api.
-const SERVICE_TOKEN: &str = "a-token-of-the-tests-long-enough-to-be-one";
+pub(super) const SERVICE_TOKEN: &str = "a-token-of-the-tests-long-enough-to-be-one";
 
 /// A virtual host for the platform alone.
 pub(super) const VHOST: &str = "klatch";
@@ -29,6 +32,11 @@ const GUEST: &str = "guest";
 impl Platform {
     /// Starts everything and waits until all of it is ready.
     pub async fn start() -> Self {
+        Self::start_traced(TraceSettings::default()).await
+    }
+
+    /// The same, with traces of every workload.
+    pub async fn start_traced(traces: TraceSettings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (shards, directory, broker, cache) = tokio::task::block_in_place(|| {
             let shards: Vec<_> = (0..SHARDS).map(|_| Postgres::start(&[])).collect();
@@ -54,7 +62,9 @@ impl Platform {
         for link in all_links() {
             links.insert(link, Proxy::to(stands_at(link.1)));
         }
-        let workloads = workloads(folder.path(), &links, &servers, &internal);
+        let certificates = Certificates::make();
+        let files = certificates.write(folder.path());
+        let workloads = workloads(folder.path(), &links, &servers, &internal, files, traces);
         let mut platform = Self {
             workloads,
             fronts: Vec::new(),
@@ -64,6 +74,8 @@ impl Platform {
             directory,
             broker,
             cache,
+            internal,
+            authority: certificates.ca,
             memory: Default::default(),
             _folder: folder,
         };
@@ -123,6 +135,8 @@ fn workloads(
     links: &BTreeMap<Link, Proxy>,
     servers: &BTreeMap<Part, Server>,
     internal: &[SocketAddr],
+    certificates: CertificateFiles,
+    traces: TraceSettings,
 ) -> BTreeMap<Part, Workload> {
     let secret = |name: &str, text: &str| {
         let file = folder.join(name);
@@ -137,6 +151,8 @@ fn workloads(
         broker_user: GUEST.to_owned(),
         broker_password: secret("broker-password", GUEST),
         service_token: secret("service-token", SERVICE_TOKEN),
+        certificates,
+        traces,
     };
     let workload = |part: &Part, server: &Server| {
         let (name, admin) = (part.to_string(), server.admin);

@@ -22,7 +22,11 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOpti
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::{process::free_port, tree};
+use super::{
+    installation::{Installation, as_postgres},
+    process::free_port,
+    tree,
+};
 
 /// How long a server may take to start: initdb syncs nothing, but the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -170,7 +174,8 @@ impl Postgres {
     fn wait_ready(&self) {
         let begin = Instant::now();
         loop {
-            let ready = Command::new(programs().join("pg_isready"))
+            let ready = Installation::chosen()
+                .command(programs().join("pg_isready"))
                 .args(["-q", "-h", &self.host, "-p", &self.port.to_string()])
                 .status()
                 .expect("pg_isready runs");
@@ -307,14 +312,9 @@ fn initialized() -> PathBuf {
 
 /// A command as the user `postgres`: the server refuses to run as root.
 fn as_server_user(command: &Command) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        let mut same = Command::new(command.get_program());
-        same.args(command.get_args());
-        return same;
-    }
-    let mut other = Command::new("setpriv");
-    other.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
-    other.arg(command.get_program()).args(command.get_args()).current_dir("/");
+    // `env` alone changes nothing.
+    let mut other = Installation::chosen().command("env");
+    other.args(as_postgres()).arg(command.get_program()).args(command.get_args()).current_dir("/");
     other
 }
 
@@ -322,12 +322,13 @@ fn run_as_server_user(command: &Command) -> std::process::Output {
     as_server_user(command).output().expect("a program of PostgreSQL runs")
 }
 
-/// The newest version that Debian has installed.
+/// The newest version that is installed.
 fn programs() -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed").flatten();
+    let folder = "/usr/lib/postgresql";
+    let versions = fs::read_dir(Installation::chosen().look(folder)).expect("PostgreSQL is installed").flatten();
     let version = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
     let newest = versions.map(|entry| entry.path()).max_by_key(|path| version(path)).expect("a version of PostgreSQL");
-    newest.join("bin")
+    Path::new(folder).join(newest.file_name().expect("a version of PostgreSQL")).join("bin")
 }
 
 /// A directory and shards of their own on a server.

@@ -1,4 +1,4 @@
-//! A real RabbitMQ: the machine's own, as a node of its own on free loopback ports, with its own data folder, cookie and epmd.
+//! A real RabbitMQ: as a node of its own on free loopback ports, with its own data folder, cookie and epmd.
 //!
 //! `KLATCH_TEST_RABBITMQ=amqp://user:password@host:port/vhost` lets tests that only need *a* RabbitMQ use a server of one's own
 //! (they keep to names of their own there); those that kill or freeze one always start theirs.
@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use super::{
     certificates::{CertificateFiles, Certificates},
+    installation::Installation,
     process::{Process, free_port},
 };
 
@@ -97,12 +98,13 @@ pub fn fresh() -> Place {
     SHARED.get_or_init(|| Rabbitmq::start(Start::default())).place(&format!("test-{number}"))
 }
 
-/// Where this machine keeps the broker's scripts.
-fn server() -> PathBuf {
-    let folders =
-        fs::read_dir("/usr/lib/rabbitmq/lib").expect("RabbitMQ is installed (apt-get install rabbitmq-server)");
-    let scripts = folders.flatten().map(|folder| folder.path().join("sbin/rabbitmq-server"));
-    scripts.filter(|script| script.is_file()).max().expect("the scripts of RabbitMQ")
+/// The broker's script, as the installation sees it.
+fn server() -> String {
+    let folder = "/usr/lib/rabbitmq/lib";
+    let versions = fs::read_dir(Installation::chosen().look(folder));
+    let versions = versions.expect("RabbitMQ is installed (apt-get install rabbitmq-server)").flatten();
+    let version = versions.map(|version| version.file_name()).max().expect("a version of RabbitMQ");
+    format!("{folder}/{}/sbin/rabbitmq-server", version.display())
 }
 
 impl Rabbitmq {
@@ -120,7 +122,8 @@ impl Rabbitmq {
         fs::write(folder.path().join("plugins"), "[rabbitmq_management].\n").expect("a file");
         let command = command(folder.path(), port, dist_port, epmd_port);
         let epmd = ["epmd", "-address", "127.0.0.1", "-port"].map(str::to_owned);
-        let epmd = Process::start(&[&epmd[..], &[epmd_port.to_string()]].concat());
+        let epmd = [&epmd[..], &[epmd_port.to_string()]].concat();
+        let epmd = Process::start(&Installation::chosen().words(epmd));
         let broker = Self {
             port,
             tls_port,
@@ -274,6 +277,6 @@ fn command(folder: &Path, port: u16, dist_port: u16, epmd_port: u16) -> Vec<Stri
     set("RABBITMQ_CONF_ENV_FILE", at("none"));
     set("RABBITMQ_ALLOW_INPUT", "1".to_owned());
     set("RABBITMQ_SERVER_START_ARGS", "-noinput".to_owned());
-    command.push(server().display().to_string());
-    command
+    command.push(server());
+    Installation::chosen().words(command)
 }

@@ -1,4 +1,4 @@
-//! A real Redis: `redis-server` of the machine, on a free loopback port, with nothing kept on disk.
+//! A real Redis: `redis-server` on a free loopback port, with nothing kept on disk.
 //!
 //! `KLATCH_TEST_REDIS=redis://host:port` lets tests that only need *a* Redis use a server of one's own; those that kill or
 //! freeze one always start theirs.
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     certificates::Certificates,
+    installation::Installation,
     process::{Process, free_port},
 };
 
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 /// Far beyond what a busy machine needs: only tests of silence want less.
 const UNHURRIED: Duration = Duration::from_secs(20);
+
+/// Keys hash to one of so many (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>).
+pub(super) const CLUSTER_SLOTS: u16 = 16_384;
 
 /// How a Redis is started.
 #[derive(Debug, Default, Clone, Copy)]
@@ -43,6 +47,7 @@ pub struct Start {
 pub struct Redis {
     start: Start,
     port: u16,
+    cluster_port: u16,
     tls_port: u16,
     arguments: Vec<String>,
     certificates: Option<Certificates>,
@@ -57,8 +62,18 @@ impl Redis {
     /// With its log, when it does not.
     #[must_use]
     pub fn start(start: Start) -> Self {
+        let redis = Self::launch(start);
+        if start.cluster {
+            redis.take_slots(0, CLUSTER_SLOTS - 1);
+            redis.wait("CLUSTER INFO", "cluster_state:ok");
+        }
+        redis
+    }
+
+    /// The same; one of a cluster holds no slots yet.
+    pub(super) fn launch(start: Start) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (port, tls_port) = (free_port(), free_port());
+        let (port, cluster_port, tls_port) = (free_port(), free_port(), free_port());
         let certificates = start.tls.then(Certificates::make);
         let mut arguments: Vec<String> = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
             .into_iter()
@@ -73,8 +88,11 @@ impl Redis {
         }
         if start.cluster {
             add("cluster-enabled", "yes");
-            add("cluster-port", &free_port().to_string());
+            add("cluster-port", &cluster_port.to_string());
             add("cluster-announce-ip", "127.0.0.1");
+            // A server that is gone takes only its own slots along, and is found to be gone soon.
+            add("cluster-require-full-coverage", "no");
+            add("cluster-node-timeout", "2000");
         }
         if let Some(certificates) = &certificates {
             let files = certificates.write(folder.path());
@@ -85,14 +103,16 @@ impl Redis {
             add("tls-auth-clients", "no");
             add("tls-cluster", if start.cluster { "yes" } else { "no" });
         }
+        let arguments = Installation::chosen().words(arguments);
         let process = Process::start(&arguments);
-        let redis = Self { start, port, tls_port, arguments, certificates, process, folder };
+        let redis = Self { start, port, cluster_port, tls_port, arguments, certificates, process, folder };
         redis.wait("PING", "PONG");
-        if start.cluster {
-            assert!(redis.ask("CLUSTER ADDSLOTSRANGE 0 16383").contains("OK"));
-            redis.wait("CLUSTER INFO", "cluster_state:ok");
-        }
         redis
+    }
+
+    /// From now on these slots of a cluster are its own.
+    pub(super) fn take_slots(&self, first: u16, last: u16) {
+        assert!(self.ask(&format!("CLUSTER ADDSLOTSRANGE {first} {last}")).contains("OK"));
     }
 
     /// One for all tests of this binary that keep to keys of their own: see [`shared`].
@@ -126,6 +146,11 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port at which the servers of a cluster speak to one another.
+    pub(super) fn cluster_port(&self) -> u16 {
+        self.cluster_port
     }
 
     /// Kills it (SIGKILL).
@@ -192,7 +217,7 @@ impl Redis {
         Ok(answer)
     }
 
-    fn wait(&self, command: &str, expected: &str) {
+    pub(super) fn wait(&self, command: &str, expected: &str) {
         let began = Instant::now();
         while !self.try_ask(command).is_ok_and(|answer| answer.contains(expected)) {
             assert!(began.elapsed() < PATIENCE, "redis-server does not answer {expected}\n{}", self.log());

@@ -13,7 +13,7 @@ export const AXE = load.resolve('axe-core/axe.min.js');
 /** How long anything may take to show on a busy machine, ms. No test waits this long unless it fails. */
 export const PATIENCE_MS = 30_000;
 
-/** One browser; playwright ends it with this process, also by a signal. */
-export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+/** One browser; playwright ends it with this process, also by a signal. `flags`: more of Chromium's own. */
+export function launch(flags = []) {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', ...flags] });
 }

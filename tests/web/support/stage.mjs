@@ -100,13 +100,13 @@ class Scene {
 
 /**
  * Declares a file's server and answers how its tests are declared. A test fails also when a page complained: an error, a
- * breach of the content policy, a request to another host.
+ * breach of the content policy, a request to another host. `options.flags`: of Chromium; the rest is the server's.
  */
 export function stage(options = {}) {
   const it = {};
   before(async () => {
     it.server = await Server.start(options);
-    it.browser = await launch();
+    it.browser = await launch(options.flags);
   });
   after(async () => {
     await it.browser?.close();

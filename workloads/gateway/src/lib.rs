@@ -26,6 +26,8 @@ mod fan_out;
 mod frames;
 mod gateway;
 mod ingest;
+#[cfg(test)]
+mod instructions;
 mod limits;
 mod lookups;
 mod metrics;

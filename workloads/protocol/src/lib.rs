@@ -7,6 +7,8 @@ mod client;
 pub mod close;
 mod frame;
 pub mod http;
+#[cfg(test)]
+mod instructions;
 mod server;
 
 pub use client::{ClientFrame, ClientInfo, Hello, Ping, Refresh, Resume, Send, SignalOut, Watch, WatermarkOut};

@@ -1,6 +1,7 @@
 //! Whatever is asked, however it is cut into batches: the same log, the same rows, the same answers as a naive model gives
 //! one command at a time.
 
+mod instructions;
 mod naive;
 mod rig;
 
