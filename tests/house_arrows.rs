@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("klatch-client-sdk", &["klatch-domain", "klatch-protocol"]),
+    ("klatch-dependency", &["klatch-settings"]),
     ("klatch-crd", &[]),
     ("klatch-desired", &["klatch-crd", "klatch-settings"]),
     (
@@ -60,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "klatch-notification-service",
             "klatch-api",
             "klatch-client-sdk",
+            "klatch-dependency",
             // `klatch plan` says what the operator would do, by the operator's own code. Nothing else below workloads/ names it.
             "klatch-crd",
             "klatch-desired",

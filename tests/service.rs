@@ -8,6 +8,7 @@ mod service_bus_broker;
 mod service_bus_rabbitmq;
 mod service_bus_redis;
 mod service_convergence;
+mod service_dependency;
 mod service_handover;
 mod service_large_rooms;
 mod service_load_balancer;

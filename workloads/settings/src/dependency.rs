@@ -29,6 +29,8 @@ pub struct PostgresDependency {
     pub password_file: PathBuf,
     /// The database that is made with the folder.
     pub database: String,
+    /// Folder for its socket.
+    pub run: PathBuf,
 }
 
 impl Default for PostgresDependency {
@@ -41,6 +43,7 @@ impl Default for PostgresDependency {
             superuser: "klatch_admin".to_owned(),
             password_file: PathBuf::from(place::secret("admin")),
             database: "klatch".to_owned(),
+            run: PathBuf::from(place::RUN),
         }
     }
 }

@@ -233,6 +233,6 @@ pub(crate) fn ask(role: Role) -> Probe {
 }
 
 /// The size of a server's volume, and what is said of it.
-pub(crate) fn storage<'a>(role: Role, said: Option<&'a Storage>) -> Option<(String, Option<&'a Storage>)> {
+pub(crate) fn storage(role: Role, said: Option<&Storage>) -> Option<(String, Option<&Storage>)> {
     Some((size::storage(role, said), said))
 }
