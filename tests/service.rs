@@ -18,4 +18,5 @@ mod service_store;
 mod service_store_connections;
 mod service_store_faults;
 mod service_store_plans;
+mod service_store_roles;
 mod service_versions;

@@ -65,13 +65,14 @@ pub(crate) const RESOURCES: &[Rule] = &[
     ),
 ];
 
+/// `startsWith` and not `contains`: keys have no bound, and the cost of the second grows with them.
 pub(crate) const POD_METADATA: &[Rule] = &[
     rule(
-        "!has(self.labels) || self.labels.all(key, !key.startsWith('app.kubernetes.io/') && !key.contains('klatch.dev/'))",
+        "!has(self.labels) || self.labels.all(key, !key.startsWith('app.kubernetes.io/') && !key.startsWith('klatch.dev/'))",
         "labels below app.kubernetes.io/ and klatch.dev/ are the operator's: choose other names",
     ),
     rule(
-        "!has(self.annotations) || self.annotations.all(key, !key.contains('klatch.dev/'))",
+        "!has(self.annotations) || self.annotations.all(key, !key.startsWith('klatch.dev/'))",
         "annotations below klatch.dev/ are the operator's: choose other names",
     ),
 ];

@@ -15,7 +15,7 @@ pub(super) fn render(desired: &Desired) -> anyhow::Result<String> {
         writeln!(text, "# {}", phase.step.title())?;
         for secret in &phase.secrets {
             let keys: Vec<_> = secret.keys.keys().map(String::as_str).collect();
-            writeln!(text, "# Secret {}, made once by the operator, never changed: {}", secret.name, keys.join(", "))?;
+            writeln!(text, "# Secret {}, made by the operator: {}", secret.name, keys.join(", "))?;
         }
         for object in &phase.objects {
             let document = serde_saphyr::to_string(&object.document)
