@@ -1,9 +1,14 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use klatch_tests::services::process::free_port;
 use rustix::process::{Signal, kill_process, test_kill_process};
 
-use super::place::{Place, until};
+use super::place::{PASSWORD, Place, until};
 
 /// The rendered files, on a port and in folders of this test.
 fn place() -> Place {
@@ -26,6 +31,15 @@ fn place() -> Place {
     place
 }
 
+fn psql(place: &Place, query: &str) -> Command {
+    let settings = fs::read_to_string(place.at("settings.yaml")).unwrap();
+    let port = settings.lines().find_map(|line| line.strip_prefix("port: ")).unwrap();
+    let mut command = Command::new("psql");
+    command.args(["-h", "127.0.0.1", "-p", port, "-U", "klatch_admin", "-d", "klatch", "-tAc", query]);
+    command.env("PGPASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
 fn answers(place: &Place) -> bool {
     place.run(&["check", "postgres"], "one").status.success()
 }
@@ -38,9 +52,13 @@ fn a_volume_is_begun_stopped_in_order_and_gone_on_with() {
     let data = place.at("volume/postgres");
     assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!place.at("volume/postgres.unfinished").exists());
-    // A client that stays would hold PostgreSQL's own answer to SIGTERM up for ever.
+    // A client that stays would hold up PostgreSQL's own answer to SIGTERM for as long as it likes.
+    let mut client = psql(&place, "SELECT pg_sleep(3600)").spawn().unwrap();
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until("it has a client", || psql(&place, asleep).output().unwrap().stdout == b"1\n");
     kill_process(first.pid(), Signal::TERM).unwrap();
     until("it has stopped", || test_kill_process(first.pid()).is_err());
+    assert!(!client.wait().unwrap().success(), "its client was sent away");
     assert!(!data.join("postmaster.pid").exists(), "it was stopped in order");
     // What fsGroup does to a volume between two starts.
     fs::set_permissions(&data, fs::Permissions::from_mode(0o770)).unwrap();

@@ -33,12 +33,16 @@ fn describe_root(schema: &mut Value) {
     }
 }
 
-/// Formats such as `uint32` are known to no apiserver, and only make it warn; a number's range is said by its bounds.
+/// Formats such as `uint32` are known to no apiserver, and only make it warn; a number's range is said by its bounds. And nothing
+/// may be null: then an apiserver takes a null for nothing at all, as people who template manifests mean it.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             if fields.get("format").is_some_and(|format| format.as_str().is_some_and(|name| name.starts_with("uint"))) {
                 fields.remove("format");
+            }
+            if fields.get("nullable") == Some(&Value::Bool(true)) {
+                fields.remove("nullable");
             }
             fields.values_mut().for_each(tidy);
         }

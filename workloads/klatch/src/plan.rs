@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Manifest of a ChatCluster (YAML); - is standard input.
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
+    /// Namespace it will be applied in, when the manifest names none; some names hold it.
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
     /// How it is shown.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
@@ -45,7 +48,8 @@ pub(crate) struct Arguments {
 /// A manifest that cannot be read, or that an apiserver would refuse.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let text = read(arguments)?;
-    let cluster = read_manifest(&text).map_err(|refusals| refused(arguments, &refusals))?;
+    let mut cluster = read_manifest(&text).map_err(|refusals| refused(arguments, &refusals))?;
+    cluster.metadata.namespace.get_or_insert_with(|| arguments.namespace.clone());
     let desired = desired(&cluster, &Observed::offline());
     let shown = match arguments.output {
         Output::Table => table::render(&cluster, &desired, Form::choose_text(false)),

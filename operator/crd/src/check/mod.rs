@@ -65,14 +65,19 @@ impl Checker {
 
     fn check(&self, manifest: &Value, old: Option<&Value>) -> Vec<Refusal> {
         let mut refusals = check_head(manifest);
-        let with_defaults = apply_defaults(&self.schema, manifest);
+        let with_defaults = self.with_defaults(manifest);
         structure::check_value(&self.schema, &with_defaults, "", &mut refusals);
         if !refusals.is_empty() {
             return refusals;
         }
-        let Err(broken) = self.validator.validate(&self.schema, &with_defaults, old) else { return refusals };
+        let old = old.map(|old| self.with_defaults(old));
+        let Err(broken) = self.validator.validate(&self.schema, &with_defaults, old.as_ref()) else { return refusals };
         refusals.extend(broken.into_vec().into_iter().map(|error| refusal(error.field_path, error.message)));
         refusals
+    }
+
+    fn with_defaults(&self, manifest: &Value) -> Value {
+        apply_defaults(&self.schema, &structure::without_nulls(manifest))
     }
 
     /// The resource with the defaults of the schema, as a cluster would hold it.
@@ -84,8 +89,7 @@ impl Checker {
         if !refusals.is_empty() {
             return Err(refusals);
         }
-        serde_json::from_value(apply_defaults(&self.schema, manifest))
-            .map_err(|error| vec![refusal("", error.to_string())])
+        serde_json::from_value(self.with_defaults(manifest)).map_err(|error| vec![refusal("", error.to_string())])
     }
 }
 

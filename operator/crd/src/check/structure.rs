@@ -17,9 +17,6 @@ fn check_level(schema: &Value, value: &Value, path: &str, deeper: usize, refusal
     let Some(deeper) = deeper.checked_sub(1) else {
         return refusals.push(refusal(path, "nested too deep"));
     };
-    if value.is_null() && schema["nullable"] == true {
-        return;
-    }
     if let Some(wanted) = schema["type"].as_str()
         && !is_of(wanted, value)
     {
@@ -36,6 +33,22 @@ fn check_level(schema: &Value, value: &Value, path: &str, deeper: usize, refusal
         Value::String(text) => check_text(schema, text, path, refusals),
         Value::Number(_) => check_number(schema, value, path, refusals),
         Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// The value without its nulls, which an apiserver drops before it looks for defaults
+/// (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting-and-nullable>).
+pub(super) fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .filter(|(_, field)| !field.is_null())
+                .map(|(name, field)| (name.clone(), without_nulls(field)))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
     }
 }
 

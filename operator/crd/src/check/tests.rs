@@ -103,3 +103,22 @@ fn a_change_is_held_against_what_stood_there() {
     assert!(refusals[0].sentence.contains("cannot move slots"), "{}", refusals[0]);
     assert_eq!(Checker::default().check_change(&smallest(), &smallest()), []);
 }
+
+#[test]
+fn null_is_nothing_at_all() {
+    let mut manifest = smallest();
+    manifest["spec"]["endpoint"] = json!({"type": null, "ingress": null, "hosts": null});
+    manifest["spec"]["gateway"] = json!(null);
+    let read = Checker::default().read_manifest(&manifest).unwrap();
+    assert_eq!(read.spec, Checker::default().read_manifest(&smallest()).unwrap().spec);
+}
+
+/// kubectl says it in other words before an apiserver hears of it.
+#[test]
+fn another_kind_or_version_is_refused_first() {
+    let mut manifest = smallest();
+    manifest["apiVersion"] = json!("klatch.dev/v1");
+    manifest["kind"] = json!("Chat");
+    let refusals: Vec<_> = Checker::default().check_manifest(&manifest).iter().map(ToString::to_string).collect();
+    assert_eq!(refusals, ["apiVersion: write apiVersion: klatch.dev/v1alpha1", "kind: write kind: ChatCluster"]);
+}
