@@ -42,7 +42,7 @@ async fn two_logins_act_as_one_owner_and_either_may_be_made_new() {
     }
     for database in &cluster.databases {
         let owners = "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'public'".to_owned();
-        assert_eq!(ask(server, database, owners).await, [owner.clone()], "{database}");
+        assert_eq!(ask(server, database, owners).await, std::slice::from_ref(&owner), "{database}");
     }
     let may = format!("SELECT rolname::text FROM pg_roles WHERE rolcanlogin AND rolname LIKE '{stem}%' ORDER BY 1");
     assert_eq!(ask(server, stem, may).await, [one.clone(), other.clone()], "the owner signs in nowhere");
