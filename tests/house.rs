@@ -5,6 +5,7 @@
 use cargo_metadata::{Metadata, MetadataCommand};
 
 mod house_arrows;
+mod house_crd;
 mod house_licences;
 mod house_openapi;
 mod house_sources;

@@ -43,6 +43,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("klatch-client-sdk", &["klatch-domain", "klatch-protocol"]),
+    ("klatch-dependency", &["klatch-settings"]),
+    ("klatch-crd", &[]),
+    ("klatch-desired", &["klatch-crd", "klatch-settings"]),
     (
         "klatch",
         &[
@@ -58,6 +61,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "klatch-notification-service",
             "klatch-api",
             "klatch-client-sdk",
+            "klatch-dependency",
+            // `klatch plan` says what the operator would do, by the operator's own code. Nothing else below workloads/ names it.
+            "klatch-crd",
+            "klatch-desired",
         ],
     ),
 ];
@@ -70,6 +77,22 @@ const MAY_REACH_A_DATABASE: &[&str] =
 /// What a pure crate never reaches: a runtime, a socket, a database.
 const PURE: &[&str] = &["klatch-domain", "klatch-protocol"];
 const IMPURE: &[&str] = &["tokio", "mio", "hyper", "axum", "reqwest", "rusqlite", "rustix", "parking_lot"];
+
+/// What the operator's pure half never reaches: a client, a runtime, a socket. (What reads CEL brings a lock along.)
+const PURE_OPERATOR: &[&str] = &["klatch-crd", "klatch-desired"];
+const CLIENT: &[&str] = &[
+    "kube-client",
+    "kube-runtime",
+    "tokio",
+    "mio",
+    "hyper",
+    "hyper-util",
+    "tower",
+    "axum",
+    "reqwest",
+    "rusqlite",
+    "sqlx",
+];
 
 /// The names of everything a package reaches through normal and build dependencies.
 fn reach(metadata: &Metadata, package: &str) -> BTreeSet<String> {
@@ -137,6 +160,18 @@ fn pure_crates_reach_no_runtime() {
         let reach = reach(&metadata, package);
         for crate_name in IMPURE {
             assert!(!reach.contains(*crate_name), "{package} is pure, and reaches {crate_name}");
+        }
+    }
+}
+
+#[test]
+fn the_operators_pure_half_reaches_no_client() {
+    let metadata = metadata();
+    for package in PURE_OPERATOR {
+        let reach = reach(&metadata, package);
+        assert!(reach.contains("kube-core"), "this test looks at the wrong names");
+        for crate_name in CLIENT {
+            assert!(!reach.contains(*crate_name), "{package} decides and does nothing, and reaches {crate_name}");
         }
     }
 }

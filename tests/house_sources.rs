@@ -32,7 +32,7 @@ fn sources(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn rust_sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["workloads", "tests"] {
+    for folder in ["operator", "workloads", "tests"] {
         sources(&root().join(folder), "rs", &mut found);
     }
     assert!(found.len() > 50, "this test looks in the wrong place");

@@ -7,7 +7,9 @@ use super::{AT_MOST, PREFETCH, Subject, assert_waits, bytes, number, room, user,
 
 const LAST: u64 = 1_000_000;
 
-fn notify(which: u64) -> NotifyCommand {
+/// A notify command.
+#[must_use]
+pub fn notify(which: u64) -> NotifyCommand {
     NotifyCommand {
         room: room(1),
         position: Position::first(which),

@@ -9,7 +9,9 @@ use super::{AT_MOST, Subject, assert_waits, bytes, room, user, within};
 
 type Whose = (RoomId, UserId, SessionId);
 
-fn moved(which: u64, session: u64, read: Option<u64>, delivered: Option<u64>) -> WatermarkMove {
+/// A move.
+#[must_use]
+pub fn moved(which: u64, session: u64, read: Option<u64>, delivered: Option<u64>) -> WatermarkMove {
     WatermarkMove {
         room: room(which),
         user: user(1),

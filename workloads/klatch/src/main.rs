@@ -4,11 +4,13 @@ mod admin;
 mod backup;
 mod bench;
 mod chat;
+mod dependency;
 mod descriptors;
 mod doctor;
 mod failure;
 mod listen;
 mod output;
+mod plan;
 mod process;
 mod restore;
 mod rotation;
@@ -57,6 +59,11 @@ enum Command {
     Api(process::Arguments),
     /// Bring a cluster's databases to this version's schema.
     Migrate(process::migrate::Arguments),
+    /// Start a service that the operator runs.
+    #[command(subcommand)]
+    Dependency(dependency::DependencyCommand),
+    /// Say what the operator would do with a ChatCluster, without a cluster.
+    Plan(plan::Arguments),
     /// Users of this machine's data folder, whether 'klatch up' runs or not.
     #[command(subcommand)]
     User(admin::UserCommand),
@@ -87,6 +94,8 @@ fn main() -> ExitCode {
         Command::NotificationService(arguments) => process::run::<NotificationServiceProcess>(&arguments),
         Command::Api(arguments) => process::run::<ApiProcess>(&arguments),
         Command::Migrate(arguments) => process::migrate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Dependency(command) => dependency::run(&command),
+        Command::Plan(arguments) => plan::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => admin::run_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -5,21 +5,28 @@
 //! mistake must not pass for a setting. Secrets never stand in it: they come by files it names, or by the environment.
 
 pub mod check;
+pub mod dependency;
 mod limits;
 mod part;
+pub mod place;
+pub mod port;
 mod process;
 mod read;
 mod secret;
 mod workload;
 
 pub use check::{Check, WrongSetting};
+pub use dependency::{PostgresDependency, RabbitmqDependency, RedisDependency};
 pub use limits::Limits;
 pub use part::{
     BrokerEndpoint, BrokerSettings, CacheEndpoint, CacheMode, CacheSettings, DatabaseSettings, DirectorySettings,
     InternalSettings, KeysSettings, PoolSettings, PoolerMode, PostgresSettings, QueriesSettings, ShardSettings,
     TlsMode, TlsSettings, TopologySettings, TraceSettings,
 };
-pub use process::{ApiProcess, GatewayProcess, MessageServiceProcess, MigrateProcess, NotificationServiceProcess};
+pub use process::{
+    ApiProcess, GatewayProcess, MessageServiceProcess, MigrateProcess, NotificationServiceProcess, RoleSettings,
+    RolesSettings,
+};
 pub use read::{SettingsError, read_file, read_text};
 pub use secret::{Secret, secret};
 pub use workload::{

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use klatch_domain::DEFAULT_SLOTS;
 use serde::{Deserialize, Serialize};
 
+use crate::{place, port};
+
 /// Whether a link is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum TlsMode {
@@ -62,7 +64,7 @@ impl Default for PostgresSettings {
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
-            port: 5_432,
+            port: port::POSTGRES,
             database: "klatch".to_owned(),
             user: "klatch".to_owned(),
             password_file: None,
@@ -164,7 +166,7 @@ impl Default for BrokerEndpoint {
     fn default() -> Self {
         Self {
             host: "127.0.0.1".to_owned(),
-            port: 5_672,
+            port: port::AMQP,
             vhost: "/".to_owned(),
             user: "klatch".to_owned(),
             password_file: None,
@@ -258,7 +260,7 @@ pub struct CacheEndpoint {
 
 impl Default for CacheEndpoint {
     fn default() -> Self {
-        Self { host: "127.0.0.1".to_owned(), port: 6_379 }
+        Self { host: "127.0.0.1".to_owned(), port: port::REDIS }
     }
 }
 
@@ -307,7 +309,11 @@ pub struct QueriesSettings {
 
 impl Default for QueriesSettings {
     fn default() -> Self {
-        Self { addresses: vec!["http://127.0.0.1:8483".to_owned()], token_file: None, ca_file: None }
+        Self {
+            addresses: vec![format!("http://{}", port::loopback(port::API_INTERNAL))],
+            token_file: None,
+            ca_file: None,
+        }
     }
 }
 
@@ -327,7 +333,7 @@ pub struct InternalSettings {
 
 impl Default for InternalSettings {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8483".to_owned(), token_file: None, certificate_file: None, key_file: None }
+        Self { listen: port::loopback(port::API_INTERNAL), token_file: None, certificate_file: None, key_file: None }
     }
 }
 
@@ -344,7 +350,7 @@ pub struct KeysSettings {
 
 impl Default for KeysSettings {
     fn default() -> Self {
-        Self { folder: PathBuf::from("/etc/klatch/keys"), rotate: false }
+        Self { folder: PathBuf::from(place::KEYS), rotate: false }
     }
 }
 

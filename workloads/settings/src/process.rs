@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiSettings, BrokerSettings, CacheSettings, DatabaseSettings, GatewaySettings, InternalSettings, KeysSettings,
-    MessageServiceSettings, NotificationServiceSettings, QueriesSettings, TraceSettings, WebSettings,
+    MessageServiceSettings, NotificationServiceSettings, QueriesSettings, TraceSettings, WebSettings, port,
 };
 
 /// `klatch gateway`. It is given no database.
@@ -34,8 +34,8 @@ impl Default for GatewayProcess {
         // A process of its own has the time that `klatch up` has not: the operator's drain period.
         let gateway = GatewaySettings { drain_ms: 60_000, ..GatewaySettings::default() };
         Self {
-            listen: "127.0.0.1:8481".to_owned(),
-            admin_listen: "127.0.0.1:9481".to_owned(),
+            listen: port::loopback(port::GATEWAY),
+            admin_listen: port::loopback(port::GATEWAY_ADMIN),
             gateway,
             broker: BrokerSettings::default(),
             cache: CacheSettings::default(),
@@ -66,7 +66,7 @@ pub struct MessageServiceProcess {
 impl Default for MessageServiceProcess {
     fn default() -> Self {
         Self {
-            admin_listen: "127.0.0.1:9484".to_owned(),
+            admin_listen: port::loopback(port::MESSAGE_SERVICE_ADMIN),
             message_service: MessageServiceSettings::default(),
             database: DatabaseSettings::default(),
             broker: BrokerSettings::default(),
@@ -97,7 +97,7 @@ pub struct NotificationServiceProcess {
 impl Default for NotificationServiceProcess {
     fn default() -> Self {
         Self {
-            admin_listen: "127.0.0.1:9485".to_owned(),
+            admin_listen: port::loopback(port::NOTIFICATION_SERVICE_ADMIN),
             notification_service: NotificationServiceSettings::default(),
             database: DatabaseSettings::default(),
             broker: BrokerSettings::default(),
@@ -138,8 +138,8 @@ pub struct ApiProcess {
 impl Default for ApiProcess {
     fn default() -> Self {
         Self {
-            listen: "127.0.0.1:8482".to_owned(),
-            admin_listen: "127.0.0.1:9482".to_owned(),
+            listen: port::loopback(port::API),
+            admin_listen: port::loopback(port::API_ADMIN),
             web_folder: None,
             web: WebSettings::default(),
             api: ApiSettings::default(),
@@ -153,12 +153,38 @@ impl Default for ApiProcess {
     }
 }
 
+/// A role that may sign in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoleSettings {
+    /// Its name.
+    pub name: String,
+    /// File that holds its password.
+    pub password_file: PathBuf,
+}
+
+/// Roles that `klatch migrate` makes, or gives the passwords that stand in their files.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RolesSettings {
+    /// The role that owns the schema, and signs in nowhere; the others act as it.
+    pub owner: String,
+    /// Roles of workloads: two each, so that one's password can be changed while the other is in use.
+    pub logins: Vec<RoleSettings>,
+    /// Whether the directory gets them.
+    pub directory: bool,
+    /// Numbers of the shards that get them.
+    pub shards: Vec<u16>,
+}
+
 /// `klatch migrate`
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MigrateProcess {
     /// PostgreSQL, as an owner of the schema.
     pub database: DatabaseSettings,
+    /// Roles to make, which takes a user who may.
+    pub roles: Option<RolesSettings>,
 }
 
 #[cfg(test)]

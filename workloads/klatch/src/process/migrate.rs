@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     settings: PathBuf,
 }
 
-/// Makes what is missing: in the directory, then in each shard.
+/// Makes what is missing: roles where the settings name some, then the schema, in the directory and in each shard.
 ///
 /// # Errors
 /// Which database, and why. Those before it are done.
@@ -36,6 +36,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     start_telemetry("klatch-migrate", &TraceSettings::default())?;
     let map = runtime.block_on(async {
         reach::databases(&settings.database).await?;
+        if let Some(roles) = &settings.roles {
+            stores::make_roles(&settings.database, roles).await?;
+        }
         stores::migrate(&settings.database).await
     })?;
     let shards = settings.database.shards.len();

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use klatch_domain::{ShardId, SlotMap};
 use klatch_settings::{
-    DatabaseSettings, ENV_DIRECTORY_PASSWORD, ENV_SHARD_PASSWORD, PoolerMode, PostgresSettings, TlsMode, secret,
+    DatabaseSettings, ENV_DIRECTORY_PASSWORD, ENV_SHARD_PASSWORD, PoolerMode, PostgresSettings, RoleSettings,
+    RolesSettings, TlsMode, secret,
 };
 use klatch_store::postgres::{
-    self, Endpoint, Options, PoolSizes, Pooler, PostgresDirectory, PostgresStores, Secret, Tls,
+    self, Endpoint, Options, PoolSizes, Pooler, PostgresDirectory, PostgresStores, Roles, Secret, Tls,
 };
 
+use super::needed;
 use crate::workload::Stores;
 
 /// The open databases of a cluster.
@@ -42,6 +44,24 @@ pub(crate) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> 
 /// Brings a cluster's databases to this version's schema, and makes their slots where there are none.
 pub(super) async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<SlotMap> {
     postgres::migrate(&options(settings)?, settings.slots).await.context("cannot migrate the databases")
+}
+
+/// Makes the roles that workloads sign in by, where the settings say so.
+pub(super) async fn make_roles(databases: &DatabaseSettings, settings: &RolesSettings) -> anyhow::Result<()> {
+    let login = |role: &RoleSettings| {
+        let password = needed(Some(&role.password_file), ENV_SHARD_PASSWORD, "a role's password")?;
+        Ok((role.name.clone(), Secret::new(password.reveal())))
+    };
+    let logins = settings.logins.iter().map(login).collect::<anyhow::Result<_>>()?;
+    let roles = Roles { owner: settings.owner.clone(), logins };
+    let directory = settings.directory.then(|| endpoint(&databases.directory.primary, ENV_DIRECTORY_PASSWORD));
+    let shards = databases.shards.iter().filter(|shard| settings.shards.contains(&shard.id));
+    for endpoint in directory.into_iter().chain(shards.map(|shard| endpoint(&shard.primary, ENV_SHARD_PASSWORD))) {
+        let endpoint = endpoint?;
+        let host = &endpoint.host;
+        postgres::make_roles(&endpoint, &roles).await.with_context(|| format!("cannot make the roles at {host}"))?;
+    }
+    Ok(())
 }
 
 fn options(settings: &DatabaseSettings) -> anyhow::Result<Options> {

@@ -12,6 +12,7 @@ mod directory;
 mod fault;
 mod migration;
 mod options;
+mod roles;
 mod shard;
 mod slots;
 mod sql;
@@ -25,6 +26,7 @@ use self::{database::Database, fault::Step};
 pub use self::{
     directory::PostgresDirectory,
     options::{Endpoint, Options, PoolSizes, Pooler, STATEMENTS, Secret, Tls},
+    roles::{Roles, make_roles},
     shard::PostgresShard,
 };
 use crate::{Shard, Shards, StoreError, directory::SlotMaps};

@@ -36,7 +36,7 @@ impl Secret {
         Self(text.into())
     }
 
-    fn expose(&self) -> &str {
+    pub(super) fn expose(&self) -> &str {
         &self.0
     }
 }

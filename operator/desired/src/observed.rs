@@ -1,0 +1,46 @@
+//! What the controller saw, and `klatch plan` assumes.
+
+/// Which of a workload's two logins is in use. A rotation makes the other one new, then changes over, then makes this one new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Login {
+    /// The first, with which a cluster begins.
+    #[default]
+    A,
+    /// The second.
+    B,
+}
+
+impl Login {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// As names end with it.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+/// What is so in the cluster, as far as what is to be depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// Made once for a ChatCluster, kept on its volumes and credentials: data of another one is never taken for ours.
+    pub cluster_id: String,
+    /// Which logins are in use.
+    pub login: Login,
+    /// How often logins were made new: databases are told of each by a Job of its own.
+    pub rotations: u32,
+    /// Whether the cluster knows HTTPRoutes.
+    pub http_routes: bool,
+}
+
+impl Observed {
+    /// What a manifest is planned with while there is no cluster to look at.
+    #[must_use]
+    pub fn offline() -> Self {
+        Self { cluster_id: "made-once".to_owned(), login: Login::A, rotations: 0, http_routes: true }
+    }
+}

@@ -1,0 +1,8 @@
+//! What the operator has started is started here: `klatch dependency` on this machine's PostgreSQL, RabbitMQ and Redis, as a user
+//! that is not root, with the files that `klatch-desired` renders.
+
+mod place;
+mod postgres;
+mod rabbitmq;
+mod redis;
+mod rights;
