@@ -4,13 +4,16 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     time::{Duration, Instant},
 };
 
 use klatch_crd::read_manifest;
 use klatch_desired::{Observed, desired};
-use klatch_tests::{klatch_process::binary, services::process::Process};
+use klatch_tests::{
+    klatch_process::binary,
+    services::{installation::Installation, process::Process},
+};
 
 /// A broker takes half a minute to start on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
@@ -88,13 +91,13 @@ impl Place {
     pub(super) fn start(&self, arguments: &[&str], environment: &[String]) -> Process {
         let mut command = vec!["env".to_owned()];
         command.extend(environment.iter().cloned());
-        Process::start(&[command, self.command(arguments, "one")].concat())
+        Process::start(&Installation::chosen().words([command, self.command(arguments, "one")].concat()))
     }
 
     /// Runs it to its end.
     pub(super) fn run(&self, arguments: &[&str], cluster: &str) -> Output {
         let command = self.command(arguments, cluster);
-        Command::new(&command[0]).args(&command[1..]).current_dir("/").output().unwrap()
+        Installation::chosen().command(&command[0]).args(&command[1..]).current_dir("/").output().unwrap()
     }
 
     /// Runs it to its end, which is a refusal.
@@ -107,7 +110,7 @@ impl Place {
 
 /// The user `postgres`' number.
 fn postgres(which: &str) -> u32 {
-    let output = Command::new("id").args([which, "postgres"]).output().unwrap();
+    let output = Installation::chosen().command("id").args([which, "postgres"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use klatch_tests::services::process::free_port;
+use klatch_tests::services::{installation::Installation, process::free_port};
 use rustix::process::{Signal, kill_process, test_kill_process};
 
 use super::place::{PASSWORD, Place, until};
@@ -34,7 +34,7 @@ fn place() -> Place {
 fn psql(place: &Place, query: &str) -> Command {
     let settings = fs::read_to_string(place.at("settings.yaml")).unwrap();
     let port = settings.lines().find_map(|line| line.strip_prefix("port: ")).unwrap();
-    let mut command = Command::new("psql");
+    let mut command = Installation::chosen().command("psql");
     command.args(["-h", "127.0.0.1", "-p", port, "-U", "klatch_admin", "-d", "klatch", "-tAc", query]);
     command.env("PGPASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::null());
     command
