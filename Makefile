@@ -87,19 +87,17 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
 test: export KLATCH_SERVICES := $(KLATCH_SERVICES)
-test: tools browser services
-	@echo '[1/6] building the klatch binary that the tests start'
+test: tools services
+	@echo '[1/5] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
-	@echo '[2/6] building the tests'
+	@echo '[2/5] building the tests'
 	@cargo test --workspace --no-run
-	@echo '[3/6] running them'
+	@echo '[3/5] running them'
 	@cargo test --workspace --no-fail-fast
-	@echo '[4/6] building the web client'
+	@echo '[4/5] building the web client'
 	@$(MAKE) --no-print-directory web
-	@echo '[5/6] running its tests'
+	@echo '[5/5] running its tests'
 	@cd $(WEB) && npm test --silent
-	@echo '[6/6] using it in browsers'
-	@tests/web/run
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 check:
@@ -109,7 +107,7 @@ check:
 format:
 	cargo fmt --all
 
-# The web client in browsers, alone.
+# The web client in browsers. Not in `test` yet: see the limits in the README.
 test-web: MORE_SERVICES := nginx-light
 test-web: export KLATCH_SERVICES := $(KLATCH_SERVICES)
 test-web: tools browser services

@@ -35,6 +35,10 @@ impl Place {
             fs::create_dir(place.at(name)).unwrap();
             place.own(&place.at(name));
         }
+        // The folder it was built in may be closed to others, as root's own is.
+        fs::hard_link(binary(), place.at("klatch"))
+            .or_else(|_| fs::copy(binary(), place.at("klatch")).map(drop))
+            .unwrap();
         for name in ["admin", "cookie", "a"] {
             place.write(name, PASSWORD);
         }
@@ -81,7 +85,7 @@ impl Place {
         }
         command.extend(["env".to_owned(), format!("KLATCH_CLUSTER_ID={cluster}")]);
         command.extend(["KLATCH_NODE_NAME=klatch@localhost".to_owned(), format!("TMPDIR={}", self.text("run"))]);
-        command.extend([binary().display().to_string(), "dependency".to_owned()]);
+        command.extend([self.text("klatch"), "dependency".to_owned()]);
         command.extend(arguments.iter().map(|&argument| argument.to_owned()));
         command.extend(["--settings".to_owned(), self.text("settings.yaml")]);
         command
