@@ -2,41 +2,17 @@
 
 use std::fs;
 
-use klatch_domain::MessageId;
 use klatch_tests::{
     klatch_process::{Start, Up},
-    person::{Person, Socket},
-    trace_collector::{Collector, Span},
+    person::Person,
+    trace_collector::{Collector, SAMPLED, UNSAMPLED, named, say},
 };
-
-const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const UNSAMPLED: &str = "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
 fn traced_up(collector: &Collector, ratio: f64) -> Up {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.yaml");
     fs::write(&file, format!("trace: {{endpoint: {}, sampleRatio: {ratio}}}", collector.url)).unwrap();
     Start::default().with(&["-f", file.to_str().unwrap()]).ready()
-}
-
-async fn say(socket: &mut Socket, room: klatch_domain::RoomId, text: &str, traceparent: Option<&str>) {
-    let message_id = MessageId::now();
-    let frame = serde_json::json!({
-        "type": "send", "message_id": message_id, "room": room, "kind": "text", "content": {"text": text},
-        "traceparent": traceparent,
-    });
-    let mut frame = frame;
-    if traceparent.is_none() {
-        frame.as_object_mut().unwrap().remove("traceparent");
-    }
-    socket.send_text(frame.to_string()).await;
-    socket.stored(message_id).await;
-}
-
-fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
-    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
-    assert_eq!(found.len(), 1, "one {name} in {spans:?}");
-    found[0]
 }
 
 // Two threads: the collector answers while a stop is waited for.

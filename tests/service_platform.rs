@@ -4,34 +4,15 @@ use klatch_bus::{
     Queries,
     http::{Options, PATH, Replicas, ServiceToken, queries},
 };
-use klatch_domain::{MessageId, RoomId, Timestamp};
+use klatch_domain::Timestamp;
 use klatch_settings::TraceSettings;
 use klatch_tests::{
-    person::{Person, Socket},
+    person::Person,
     platform::Platform,
     services::certificates::Certificates,
-    trace_collector::{Collector, Span},
+    trace_collector::{Collector, SAMPLED, UNSAMPLED, named, say},
 };
 use reqwest::{Client, Url};
-
-const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const UNSAMPLED: &str = "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-
-async fn say(socket: &mut Socket, room: RoomId, text: &str, traceparent: &str) {
-    let message_id = MessageId::now();
-    let frame = serde_json::json!({
-        "type": "send", "message_id": message_id, "room": room, "kind": "text", "content": {"text": text},
-        "traceparent": traceparent,
-    });
-    socket.send_text(frame.to_string()).await;
-    socket.stored(message_id).await;
-}
-
-fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
-    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
-    assert_eq!(found.len(), 1, "one {name} in {spans:?}");
-    found[0]
-}
 
 /// The sender and the receiver are on different gateways: the trace goes from one process through the broker to the writer's,
 /// and through the broker to the third.
@@ -40,8 +21,8 @@ async fn one_message_is_one_trace(platform: &Platform, collector: &Collector) {
     let (ada, bob) = (Person::sign_up(&fronts[0], "ada").await, Person::sign_up(&fronts[1], "bob").await);
     let room = ada.direct(&bob).await;
     let (mut from, mut to) = (ada.connect().await, bob.connect().await);
-    say(&mut from, room, "nobody looks", UNSAMPLED).await;
-    say(&mut from, room, "look", SAMPLED).await;
+    say(&mut from, room, "nobody looks", Some(UNSAMPLED)).await;
+    say(&mut from, room, "look", Some(SAMPLED)).await;
     to.hears(room, "look").await;
 
     // The sender's gateway and the receiver's deliver: each holds a socket of a member.

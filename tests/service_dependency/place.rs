@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
     time::{Duration, Instant},
@@ -12,7 +12,10 @@ use klatch_crd::read_manifest;
 use klatch_desired::{Observed, desired};
 use klatch_tests::{
     klatch_process::binary,
-    services::{installation::Installation, process::Process},
+    services::{
+        installation::{Installation, as_postgres, give_to_postgres},
+        process::Process,
+    },
 };
 
 /// A broker takes half a minute to start on a busy machine.
@@ -72,17 +75,12 @@ impl Place {
     }
 
     fn own(&self, path: &Path) {
-        if rustix::process::geteuid().is_root() {
-            chown(path, Some(postgres("-u")), Some(postgres("-g"))).unwrap();
-        }
+        give_to_postgres(path);
     }
 
     /// `klatch dependency ...` with this settings file, of this cluster.
     fn command(&self, arguments: &[&str], cluster: &str) -> Vec<String> {
-        let mut command: Vec<String> = Vec::new();
-        if rustix::process::geteuid().is_root() {
-            command.extend(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"].map(str::to_owned));
-        }
+        let mut command: Vec<String> = as_postgres().iter().map(|&word| word.to_owned()).collect();
         command.extend(["env".to_owned(), format!("KLATCH_CLUSTER_ID={cluster}")]);
         command.extend(["KLATCH_NODE_NAME=klatch@localhost".to_owned(), format!("TMPDIR={}", self.text("run"))]);
         command.extend([self.text("klatch"), "dependency".to_owned()]);
@@ -110,12 +108,6 @@ impl Place {
         assert!(!output.status.success(), "it was not refused");
         String::from_utf8(output.stderr).unwrap()
     }
-}
-
-/// The user `postgres`' number.
-fn postgres(which: &str) -> u32 {
-    let output = Installation::chosen().command("id").args([which, "postgres"]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
 /// Looks until it is so.

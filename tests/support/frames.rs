@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use klatch_domain::{
-    Code, ConnectionId, Content, Entry, Generation, Kind, Mentions, MessageId, Ordinal, Position, ReactionCount,
+    Code, ConnectionId, Content, Draft, Entry, Generation, Kind, Mentions, MessageId, Ordinal, Position, ReactionCount,
     RoomId, Sender, Seq, SessionId, Timestamp, UserId,
 };
 use klatch_protocol::{
@@ -86,28 +86,9 @@ pub(crate) fn send() -> Send {
 }
 
 pub(crate) fn least_entry() -> Entry {
-    Entry {
-        position: Position::first(1),
-        prev_seq: Seq::ZERO,
-        ordinal: Ordinal(1),
-        message_id: message(1),
-        sender: Sender { user: user(1), session: session(1) },
-        at: at(0),
-        kind: Kind::Text,
-        content_type: "text/plain".into(),
-        content: content(r#"{"text":"hello"}"#),
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let draft = Draft::new(Kind::Text, content(r#"{"text":"hello"}"#));
+    let sender = Sender { user: user(1), session: session(1) };
+    Entry::of(&draft, Position::first(1), Ordinal(1), message(1), sender, at(0))
 }
 
 pub(crate) fn full_entry() -> Entry {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use klatch_domain::{MessageId, RoomId};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
@@ -16,7 +17,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status};
 use tower::Service as _;
 
-use crate::person::PATIENCE;
+use crate::person::{PATIENCE, Socket};
+
+/// A `traceparent` of a client that wants to be followed (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+pub const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// One of a client that does not.
+pub const UNSAMPLED: &str = "00-5bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
 /// One span as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +41,33 @@ pub struct Span {
     pub begin: u64,
     /// Nanoseconds since 1970.
     pub end: u64,
+}
+
+/// The one span of this name.
+///
+/// # Panics
+/// When there is none, or there are more.
+#[must_use]
+pub fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
+    let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
+    assert_eq!(found.len(), 1, "one {name} in {spans:?}");
+    found[0]
+}
+
+/// Says something, in a trace of the client's own or in none, and waits until it is stored.
+///
+/// # Panics
+/// When it is not.
+pub async fn say(socket: &mut Socket, room: RoomId, text: &str, traceparent: Option<&str>) {
+    let message_id = MessageId::now();
+    let mut frame = serde_json::json!({
+        "type": "send", "message_id": message_id, "room": room, "kind": "text", "content": {"text": text},
+    });
+    if let Some(traceparent) = traceparent {
+        frame["traceparent"] = traceparent.into();
+    }
+    socket.send_text(frame.to_string()).await;
+    socket.stored(message_id).await;
 }
 
 #[derive(Default)]

@@ -127,28 +127,9 @@ impl Log {
         let counts = draft.kind.counts_as_unread() && !draft.silent;
         let seq = self.head().seq.next();
         self.by_id.insert(message_id, (seq, sender.user, draft.fingerprint()));
-        let entry = Entry {
-            position: Position { generation: self.generation, seq },
-            prev_seq: self.head().seq,
-            ordinal: Ordinal(self.head_ordinal().0 + u64::from(counts)),
-            message_id,
-            sender,
-            at,
-            content_type: draft.stored_content_type(),
-            kind: draft.kind,
-            content: draft.content,
-            reply_to: draft.reply_to,
-            thread: draft.thread,
-            target: draft.target,
-            changed_seq: None,
-            mentions: draft.mentions,
-            silent: draft.silent,
-            attachments: None,
-            expires_at: draft.expires_at,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        };
+        let position = Position { generation: self.generation, seq };
+        let ordinal = Ordinal(self.head_ordinal().0 + u64::from(counts));
+        let entry = Entry::of(&draft, position, ordinal, message_id, sender, at);
         self.written.push(entry.clone());
         self.replay(entry.clone());
         entry

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use klatch_domain::{
-    Content, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, Seq, SessionId, Timestamp, UserId,
+    Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, Seq, SessionId, Timestamp, UserId,
 };
 
 use crate::{ClientFrame, encode_message};
@@ -15,28 +15,10 @@ fn room() -> RoomId {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry {
-        position: Position::first(41),
-        prev_seq: Seq(40),
-        ordinal: Ordinal(41),
-        message_id: MessageId::from_bytes([1; 16]),
-        sender: Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) },
-        at: Timestamp::from_millis(1_800_000_000_123),
-        kind: Kind::Text,
-        content_type: Kind::Text.default_content_type().into(),
-        content: Content::text(text).expect("a text"),
-        reply_to: None,
-        thread: None,
-        target: None,
-        changed_seq: None,
-        mentions: None,
-        silent: false,
-        attachments: None,
-        expires_at: None,
-        edited_at: None,
-        deleted: false,
-        reactions: Vec::new(),
-    }
+    let draft = Draft::new(Kind::Text, Content::text(text).expect("a text"));
+    let sender = Sender { user: UserId::from_bytes([2; 16]), session: SessionId::from_bytes([3; 16]) };
+    let (id, at) = (MessageId::from_bytes([1; 16]), Timestamp::from_millis(1_800_000_000_123));
+    Entry::of(&draft, Position::first(41), Ordinal(41), id, sender, at)
 }
 
 #[inline(never)]

@@ -14,7 +14,7 @@ use std::{
 };
 
 use klatch_domain::{
-    Content, Entry, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, Seq, SessionId, ShardId,
+    Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomFacts, RoomId, RoomKind, Sender, SessionId, ShardId,
     Timestamp, UserId, Visibility,
 };
 use klatch_store::{
@@ -54,28 +54,9 @@ impl Caller {
         } else {
             Effect::None
         };
-        let entry = Entry {
-            position: Position::first(*seq),
-            prev_seq: Seq(*seq - 1),
-            ordinal: Ordinal(*seq),
-            message_id: MessageId::now(),
-            sender: Sender { user, session: SessionId::from_bytes([3; 16]) },
-            at,
-            kind: Kind::Text,
-            content_type: Kind::Text.default_content_type().into(),
-            content: Content::text(&self.text).unwrap_or_default(),
-            reply_to: None,
-            thread: None,
-            target: None,
-            changed_seq: None,
-            mentions: None,
-            silent: false,
-            attachments: None,
-            expires_at: None,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        };
+        let draft = Draft::new(Kind::Text, Content::text(&self.text).unwrap_or_default());
+        let sender = Sender { user, session: SessionId::from_bytes([3; 16]) };
+        let entry = Entry::of(&draft, Position::first(*seq), Ordinal(*seq), MessageId::now(), sender, at);
         Write { room: *room, entry, effect }
     }
 }

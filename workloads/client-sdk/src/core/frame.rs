@@ -96,30 +96,10 @@ impl Core {
         if item.session != Some(session) {
             return None;
         }
-        let content_type = item.draft.stored_content_type();
-        let draft = item.draft;
-        Some(Entry {
-            position: stored.position,
-            prev_seq: klatch_domain::Seq(stored.position.seq.0.checked_sub(1)?),
-            ordinal: stored.ordinal,
-            message_id: stored.message_id,
-            sender: klatch_domain::Sender { user, session },
-            at: stored.at,
-            kind: draft.kind,
-            content_type,
-            content: draft.content,
-            reply_to: draft.reply_to,
-            thread: draft.thread,
-            target: draft.target,
-            changed_seq: None,
-            mentions: draft.mentions,
-            silent: draft.silent,
-            attachments: None,
-            expires_at: draft.expires_at,
-            edited_at: None,
-            deleted: false,
-            reactions: Vec::new(),
-        })
+        // No log has a place 0.
+        stored.position.seq.0.checked_sub(1)?;
+        let sender = klatch_domain::Sender { user, session };
+        Some(Entry::of(&item.draft, stored.position, stored.ordinal, stored.message_id, sender, stored.at))
     }
 
     fn take_refused(&mut self, frame: Refused) {
