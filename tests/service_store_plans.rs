@@ -110,8 +110,8 @@ fn slots_are_read_from_plans() {
 }
 
 /// Rooms with some of everything, in every slot.
-async fn fill_shard(shard: &Arc<dyn Shard>) -> Log {
-    let mut last = Log::new();
+async fn fill_shard(shard: &Arc<dyn Shard>) -> Vec<Log> {
+    let mut logs = Vec::new();
     for _ in 0..24 {
         let mut log = Log::new();
         let mut batch = log.create(&[1, 2, 3]);
@@ -122,9 +122,9 @@ async fn fill_shard(shard: &Arc<dyn Shard>) -> Log {
         batch.push(log.edit(5, "edited"));
         batch.push(log.react(2, 6, "+", true));
         shard.append(batch).await.unwrap();
-        last = log;
+        logs.push(log);
     }
-    last
+    logs
 }
 
 macro_rules! plans {
@@ -144,7 +144,8 @@ async fn no_query_of_a_shard_scans_or_leaves_its_slot() {
     let cluster = Cluster::made(&server, 1).await;
     let stores = cluster.open().await;
     let shard = Arc::clone(stores.shards.of(RoomId::now()));
-    let log = fill_shard(&shard).await;
+    let logs = fill_shard(&shard).await;
+    let log = logs[0].clone();
     // Its last message stands before more joins than are looked at one by one.
     let mut far = Log::new();
     let mut batch = far.create(&[1, 2]);
@@ -196,6 +197,18 @@ async fn no_query_of_a_shard_scans_or_leaves_its_slot() {
         "move watermarks" => shard.move_watermarks(vec![(room, user(2), mark)]),
         "set a block" => shard.set_blocking(room, user(1), false),
         "forget follow-ups" => shard.followed_up(vec![klatch_store::FollowUpKey { room, seq: seq(2), user: Some(user(1)) }]),
+    );
+    // In every slot: planned once for all leaves, which each have an index for it.
+    let rooms: Vec<RoomId> = logs.iter().map(|log| log.room).collect();
+    let marks = |number| rooms.iter().map(|room| (*room, user(number), mark)).collect();
+    plans!(plans, |_, _: &str| {},
+        "heads of many" => shard.heads(&rooms),
+        "rooms of many" => shard.rooms(&rooms),
+        "standings of many" => shard.standings(&rooms, user(1)),
+        "overviews of many" => shard.overviews(&rooms, user(2)),
+        "ids of many" => shard.known(&rooms.iter().map(|room| (*room, entry.message_id)).collect::<Vec<_>>()),
+        "move watermarks of many" => shard.move_watermarks(marks(2)),
+        "note own reads" => shard.note_own_reads(rooms.iter().map(|room| (*room, user(1), entry.position)).collect()),
     );
     // These are about all slots of the shard.
     plans!(plans, |_, _: &str| {},

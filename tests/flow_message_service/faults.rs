@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use klatch_domain::{MessageId, RoomFacts, RoomId, Seq, ShardId, SlotMap, Timestamp, UserId};
+use klatch_domain::{MessageId, Position, RoomFacts, RoomId, Seq, ShardId, SlotMap, Timestamp, UserId};
 use klatch_store::{
     FollowUp, FollowUpKey, Shard, StoreError,
     shard::{AppendError, Head, Known, Overview, Page, Range, Watermark, Write},
@@ -105,6 +105,11 @@ impl Shard for FaultyShard {
     ) -> Result<Vec<(RoomId, UserId, Watermark)>, StoreError> {
         self.check()?;
         self.inner.move_watermarks(moves).await
+    }
+
+    async fn note_own_reads(&self, reads: Vec<(RoomId, UserId, Position)>) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.note_own_reads(reads).await
     }
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -23,7 +23,7 @@ macro_rules! shard_conforms {
             a_stale_head_is_named, a_gap_is_stale, the_same_batch_at_once_is_written_once,
             concurrent_batches_are_all_written, an_impossible_batch_is_refused_alone, pages_go_both_ways, a_page_is_bounded,
             threads_have_pages, rooms_that_do_not_exist_are_left_out, watermarks_only_move_forward,
-            watermarks_are_clamped_to_the_head, a_watermark_outlives_leaving, who_comes_late_has_read_what_was_said_before, watermarks_have_pages,
+            watermarks_are_clamped_to_the_head, senders_have_read_what_they_sent, a_watermark_outlives_leaving, who_comes_late_has_read_what_was_said_before, watermarks_have_pages,
             overviews_count_mentions, the_last_message_is_found_below_what_does_not_count, another_generation_is_stale,
             unknown_kinds_and_odd_contents_are_kept
         }
@@ -338,6 +338,21 @@ pub async fn watermarks_are_clamped_to_the_head(shard: Arc<dyn Shard>) {
     assert_eq!(shard.move_watermarks(moves).await.unwrap(), [(log.room, user(1), mark(3, 3))]);
     shard.append(vec![log.say(1, "next")]).await.unwrap();
     assert_eq!(shard.watermarks(log.room, None, 5).await.unwrap(), [(user(1), mark(3, 3))]);
+}
+
+#[allow(missing_docs)]
+pub async fn senders_have_read_what_they_sent(shard: Arc<dyn Shard>) {
+    let (log, other) = (talk(&shard, 8).await, talk(&shard, 3).await);
+    let read = |number, room, seq| (room, user(number), Position::first(seq));
+    let own = vec![read(1, log.room, 6), read(1, other.room, 4), read(2, log.room, 7), read(1, log.room, 5)];
+    shard.note_own_reads(own).await.unwrap();
+    assert_eq!(shard.watermarks(log.room, None, 5).await.unwrap()[0], (user(1), mark(6, 6)));
+    assert_eq!(shard.watermarks(other.room, None, 5).await.unwrap()[0], (user(1), mark(4, 4)));
+    shard.move_watermarks(vec![(log.room, user(1), mark(0, 9))]).await.unwrap();
+    shard.note_own_reads(vec![read(1, log.room, 4)]).await.unwrap();
+    assert_eq!(shard.watermarks(log.room, None, 5).await.unwrap()[0], (user(1), mark(6, 9)), "it only moves forward");
+    shard.note_own_reads(vec![read(1, log.room, 8)]).await.unwrap();
+    assert_eq!(shard.watermarks(log.room, None, 5).await.unwrap()[0], (user(1), mark(8, 9)));
 }
 
 #[allow(missing_docs)]

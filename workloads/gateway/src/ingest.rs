@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use klatch_bus::PublishError;
@@ -14,7 +15,10 @@ use klatch_domain::{Code, Command, ConnectionId, MessageId, Refusal, RoomId, Slo
 use klatch_protocol::{Accepted, Refused, ServerFrame};
 use klatch_service_kit::trace::Traced;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use crate::{batch::Batch, core::Core};
 
@@ -128,11 +132,25 @@ impl Ingest {
     }
 }
 
-/// Publishes what comes for one queue until the gateway stops, and what waits then.
+/// The longest rest between two publishes: what a busy broker may add to a message's way.
+const REST: Duration = Duration::from_millis(10);
+/// A shorter rest is none: timers have milliseconds.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+
+/// Publishes what comes for one queue until the gateway stops, and what waits then. After each publish it rests as long as
+/// that one took to be confirmed: the busier the parts behind it, the more commands a publish carries, which is what their
+/// work is counted by. Who comes after a pause waits for nothing.
 pub(crate) async fn run(core: Arc<Core>, queue: u16) {
     let mut batch = Batch::default();
     let Some(inlet) = core.ingest.queues.get(usize::from(queue)) else { return };
+    let mut rests_until = Instant::now();
     loop {
+        if rests_until.saturating_duration_since(Instant::now()) >= SHORTEST_REST {
+            tokio::select! {
+                () = sleep_until(rests_until) => {}
+                () = core.stop.cancelled() => {}
+            }
+        }
         let (commands, traced) = core.ingest.take(queue);
         if commands.is_empty() {
             tokio::select! {
@@ -141,7 +159,9 @@ pub(crate) async fn run(core: Arc<Core>, queue: u16) {
                 () = core.stop.cancelled() => return,
             }
         }
+        let began = Instant::now();
         publish(&core, queue, commands, &mut batch).await;
+        rests_until = Instant::now() + began.elapsed().min(REST);
         drop(traced);
         inlet.under_way.store(0, Ordering::Release);
     }

@@ -8,11 +8,19 @@ use klatch_domain::{
 };
 use klatch_service_kit::trace;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
     time::{Instant, timeout},
 };
 
-use crate::{context::Context, item::Origin, notes::Note, notify};
+use crate::{
+    context::Context,
+    item::Origin,
+    notes::Note,
+    notify::{self, Ask},
+};
 
 /// Up to this many gateways, an event goes to each that needs it: a lane would save nothing and reach the others for
 /// nothing.
@@ -67,6 +75,8 @@ pub(crate) struct Outgoing {
 /// What bundles of some lives settle, once nothing can hide any more that they were sent.
 struct Sent {
     receipt: Receipt,
+    /// What notification-service is asked was handed over.
+    notified: Option<oneshot::Receiver<()>>,
     settled: Vec<(u64, Vec<(Origin, usize)>)>,
 }
 
@@ -74,9 +84,11 @@ struct Sent {
 pub(crate) async fn run(context: Arc<Context>, incoming: UnboundedReceiver<Outgoing>, notes: UnboundedSender<Note>) {
     // Without a bound of its own: it carries what the queue's task has taken, which is bounded there.
     let (sent, receipts) = unbounded_channel();
+    let (notify, asked) = unbounded_channel();
     let patience = Duration::from_millis(context.settings.park_ms);
     tokio::select! {
-        () = send(context, incoming, sent) => {}
+        () = send(Arc::clone(&context), incoming, sent, notify) => {}
+        () = notify::run(context, asked) => {}
         () = settle(receipts, notes, patience) => {}
     }
 }
@@ -85,11 +97,18 @@ pub(crate) async fn run(context: Arc<Context>, incoming: UnboundedReceiver<Outgo
 /// The next bundles do not wait for it.
 async fn settle(mut receipts: UnboundedReceiver<Sent>, notes: UnboundedSender<Note>, patience: Duration) {
     let mut given_up = None;
-    while let Some(Sent { receipt, settled }) = receipts.recv().await {
+    while let Some(Sent { receipt, notified, settled }) = receipts.recv().await {
         if settled.iter().all(|(life, _)| given_up >= Some(*life)) {
             continue;
         }
-        let is_sure = timeout(patience, receipt).await.is_ok();
+        let told = async {
+            receipt.await;
+            match notified {
+                Some(notified) => notified.await.is_ok(),
+                None => true,
+            }
+        };
+        let is_sure = timeout(patience, told).await.unwrap_or(false);
         for (life, settled) in settled {
             let note = if is_sure { Note::Settled { life, settled } } else { Note::Untold { life } };
             if !is_sure {
@@ -101,20 +120,25 @@ async fn settle(mut receipts: UnboundedReceiver<Sent>, notes: UnboundedSender<No
     }
 }
 
-async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, sent: UnboundedSender<Sent>) {
+async fn send(
+    context: Arc<Context>,
+    mut incoming: UnboundedReceiver<Outgoing>,
+    sent: UnboundedSender<Sent>,
+    ask: UnboundedSender<Ask>,
+) {
     let publishing = Arc::clone(&context);
     let mut fan_out = FanOut::new(context);
     let mut outgoing = Vec::with_capacity(BUNDLES);
     while incoming.recv_many(&mut outgoing, BUNDLES).await > 0 {
         let mut settled = Vec::with_capacity(outgoing.len());
         let mut events = Vec::new();
-        let mut notify = Vec::new();
+        let mut commands = Vec::new();
         let mut gone = Vec::new();
         let mut traced = Vec::new();
         let mut rest = Batches::default();
         for Outgoing { life, bundle } in outgoing.drain(..) {
             gone.extend(bundle.appended.iter().filter(|one| replaces(one)).map(|one| (one.room, one.entry.position)));
-            notify.extend(bundle.appended.iter().filter_map(|appended| notify::command_for(appended)));
+            commands.extend(bundle.appended.iter().filter_map(|appended| notify::command_for(appended)));
             traced.extend(bundle.appended.iter().filter_map(|one| trace::follow("fan_out", one.trace.as_deref())));
             events.extend(bundle.appended.into_iter().map(Directed::appended));
             for (room, event) in bundle.lanes {
@@ -137,10 +161,11 @@ async fn send(context: Arc<Context>, mut incoming: UnboundedReceiver<Outgoing>, 
         if !gone.is_empty() {
             publishing.bus.recent.forget(&gone).await;
         }
-        // Before anything is settled: a crash in between repeats both, and loses neither.
-        let (receipt, ()) = tokio::join!(fan_out.send(events, rest), notify::publish(&publishing, notify));
+        // Both before anything is settled: a crash in between repeats both, and loses neither.
+        let notified = notify::ask(&ask, commands);
+        let receipt = fan_out.send(events, rest).await;
         drop(traced);
-        if !settled.is_empty() && sent.send(Sent { receipt, settled }).is_err() {
+        if !settled.is_empty() && sent.send(Sent { receipt, notified, settled }).is_err() {
             return;
         }
     }

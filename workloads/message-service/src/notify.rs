@@ -1,7 +1,16 @@
 //! What notification-service is asked to decide on: entries that people read, in rooms with somebody else in them.
 
+use std::{sync::Arc, time::Duration};
+
 use klatch_bus::NotifyCommand;
 use klatch_domain::{Appended, Audience};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender},
+        oneshot,
+    },
+    time::{Instant, sleep_until},
+};
 
 use crate::context::Context;
 
@@ -30,17 +39,48 @@ pub(crate) fn command_for(appended: &Appended) -> Option<NotifyCommand> {
     })
 }
 
-/// Hands them over. What a full queue does not take is skipped, and counted by the bus: ingest goes on.
-pub(crate) async fn publish(context: &Context, commands: Vec<NotifyCommand>) {
-    if !commands.is_empty() {
-        context.bus.notifications.publish(commands).await;
+/// Between two publishes at least: a notification may be so late, and a broker's work is by the publish, not by the command.
+const GATHER: Duration = Duration::from_millis(20);
+/// Asks of one publish: what a few rounds left while the last one was under way.
+const ASKS: usize = 64;
+
+/// What a bundle asks of notification-service, and who hears that it was handed over.
+pub(crate) struct Ask {
+    commands: Vec<NotifyCommand>,
+    handed_over: oneshot::Sender<()>,
+}
+
+/// Asks for these, if there are any; the answer comes once they were handed over, or dropped and counted.
+pub(crate) fn ask(asks: &UnboundedSender<Ask>, commands: Vec<NotifyCommand>) -> Option<oneshot::Receiver<()>> {
+    if commands.is_empty() {
+        return None;
     }
+    let (handed_over, answer) = oneshot::channel();
+    // Nobody there: the queue is closing, the answer never comes, and nothing of it is settled.
+    let _ = asks.send(Ask { commands, handed_over });
+    Some(answer)
+}
+
+/// Hands over what is asked, beside the events, which wait for none of it. What a full queue does not take is skipped, and
+/// counted by the bus: ingest goes on.
+pub(crate) async fn run(context: Arc<Context>, mut asked: UnboundedReceiver<Ask>) {
+    let mut asks = Vec::with_capacity(ASKS);
+    while asked.recv_many(&mut asks, ASKS).await > 0 {
+        let next = Instant::now() + GATHER;
+        let (commands, answers): (Vec<_>, Vec<_>) = asks.drain(..).map(|ask| (ask.commands, ask.handed_over)).unzip();
+        context.bus.notifications.publish(commands.into_iter().flatten().collect()).await;
+        for answer in answers {
+            // Nobody waits any more: the queue is closing.
+            let _ = answer.send(());
+        }
+        sleep_until(next).await;
+    }
+    // Its events end this task's queue too.
+    std::future::pending().await
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use klatch_domain::{
         Content, Draft, Entry, Kind, MessageId, Ordinal, Position, RoomId, Sender, Seq, SessionId, Timestamp, UserId,
     };

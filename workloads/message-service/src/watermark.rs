@@ -167,7 +167,8 @@ async fn flush(context: Arc<Context>, receipts: Arc<Receipts>, shard: Arc<dyn Sh
     let id = shard.id();
     match write(&receipts, &*shard, &mut moves).await {
         Ok((moved, rooms)) => {
-            context.metrics.watermarks_moved.inc_by(moved.len() as u64);
+            let own = moves.values().filter(|one| !one.reported).count();
+            context.metrics.watermarks_moved.inc_by((moved.len() + own) as u64);
             let reported =
                 moved.into_iter().filter(|(room, user, _)| moves.get(&(*room, *user)).is_some_and(|one| one.reported));
             let events = receipts.events(reported.collect(), &rooms).await;
@@ -193,16 +194,26 @@ async fn write(
 ) -> Result<(Moved, HashMap<RoomId, Arc<[UserId]>>), StoreError> {
     let reported: HashSet<RoomId> = moves.iter().filter(|(_, one)| one.reported).map(|((room, _), _)| *room).collect();
     let small = receipts.small_rooms(shard, reported).await?;
-    let batch = moves
-        .iter()
-        .map(|((room, user), one)| {
-            let mut to = one.to;
-            if one.reported && !small.contains_key(room) {
-                // Only small rooms have delivered watermarks of their own.
-                to.delivered = Position::NOTHING;
-            }
-            (*room, *user, to)
-        })
-        .collect();
-    Ok((shard.move_watermarks(batch).await?, small))
+    let (mut batch, mut own) = (Vec::new(), Vec::new());
+    for ((room, user), one) in &*moves {
+        let mut to = one.to;
+        if !one.reported {
+            own.push((*room, *user, to.read));
+            continue;
+        }
+        if !small.contains_key(room) {
+            // Only small rooms have delivered watermarks of their own.
+            to.delivered = Position::NOTHING;
+        }
+        batch.push((*room, *user, to));
+    }
+    match shard.note_own_reads(own.clone()).await {
+        Ok(()) => {}
+        Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. })) => return Err(error),
+        // Some slot is no longer here: as reported, those of the others are moved.
+        Err(_) => batch
+            .extend(own.into_iter().map(|(room, user, read)| (room, user, Watermark { read, ..Watermark::default() }))),
+    }
+    let moved = if batch.is_empty() { Moved::new() } else { shard.move_watermarks(batch).await? };
+    Ok((moved, small))
 }

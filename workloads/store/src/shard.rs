@@ -228,6 +228,13 @@ pub trait Shard: Send + Sync + 'static {
         moves: Vec<(RoomId, UserId, Watermark)>,
     ) -> Result<Vec<(RoomId, UserId, Watermark)>, StoreError>;
 
+    /// Senders have read up to what they sent: these positions are in the log, and their senders wrote them as members. Moves
+    /// forward as [`Self::move_watermarks`] does, looks nothing up and answers nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn note_own_reads(&self, reads: Vec<(RoomId, UserId, Position)>) -> Result<(), StoreError>;
+
     /// Empties the content of at most `limit` entries whose `expires_at` has passed, as a delete would; answers how many.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::{future::Future, io, time::Duration};
 use sqlx::{
     Connection as _, Error, PgConnection, PgPool, Postgres,
     pool::PoolConnection,
-    postgres::{PgArguments, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
     query::Query,
 };
 use tokio::time::timeout;
@@ -31,6 +31,10 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) fn new(endpoint: &Endpoint, connections: u32) -> Self {
+        Self::with(endpoint, endpoint.connect_options(), connections)
+    }
+
+    fn with(endpoint: &Endpoint, options: PgConnectOptions, connections: u32) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -45,8 +49,14 @@ impl Database {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(endpoint.connect_options());
+            .connect_lazy_with(options);
         Self { pool, prepared: endpoint.pooler != Pooler::Unprepared }
+    }
+
+    /// A pool for statements over several slots: they are planned once a connection, for every leaf, and meet only those
+    /// they are about when they run (`plan_cache_mode`). Behind a pooler the server decides, which costs time and nothing else.
+    pub(super) fn planning_once(endpoint: &Endpoint, connections: u32) -> Self {
+        Self::with(endpoint, endpoint.connect_options_planning_once(), connections)
     }
 
     /// Ends all connections, once they are idle.

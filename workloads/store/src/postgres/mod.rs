@@ -22,6 +22,7 @@ use std::sync::Arc;
 use klatch_domain::{ShardId, SlotMap};
 use sqlx::Connection as _;
 
+use self::shard::Connections;
 use self::{database::Database, fault::Step};
 pub use self::{
     directory::PostgresDirectory,
@@ -107,9 +108,12 @@ pub async fn open(options: Options) -> Result<PostgresStores, StoreError> {
     let mut shards: Vec<Arc<dyn Shard>> = Vec::with_capacity(options.shards.len());
     for (id, endpoint) in &options.shards {
         let writers = Database::new(endpoint, options.pools.shard_writers);
-        let readers = Database::new(endpoint, options.pools.shard_readers);
-        databases.extend([writers.clone(), readers.clone()]);
-        let shard = PostgresShard::new(*id, cluster, map.slots(), writers, readers);
+        let several = options.pools.shard_readers / 2;
+        let readers = Database::new(endpoint, options.pools.shard_readers - several);
+        // A single connection does both.
+        let several = if several == 0 { readers.clone() } else { Database::planning_once(endpoint, several) };
+        databases.extend([writers.clone(), readers.clone(), several.clone()]);
+        let shard = PostgresShard::new(*id, cluster, map.slots(), Connections { writers, readers, several });
         match shard.ready().await {
             Ok(_) => {}
             Err(error @ StoreError::Unavailable { .. }) => {

@@ -122,6 +122,16 @@ impl Endpoint {
         format!("{}:{}/{}", self.host, self.port, self.database)
     }
 
+    /// For a connection that plans each statement once
+    /// (<https://www.postgresql.org/docs/current/runtime-config-query.html#GUC-PLAN-CACHE-MODE>).
+    pub(super) fn connect_options_planning_once(&self) -> PgConnectOptions {
+        let options = self.connect_options();
+        if self.pooler == Pooler::None {
+            return options.options([("plan_cache_mode", "force_generic_plan")]);
+        }
+        options
+    }
+
     /// Nothing is taken from the environment or a password file.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
         let mut options = PgConnectOptions::new_without_pgpass()
@@ -157,7 +167,7 @@ impl Endpoint {
 pub struct PoolSizes {
     /// To a shard, for what changes it: as many batches are on their way at once.
     pub shard_writers: u32,
-    /// To a shard, for reads.
+    /// To a shard, for reads; half of them for those over several slots.
     pub shard_readers: u32,
     /// To the directory.
     pub directory: u32,

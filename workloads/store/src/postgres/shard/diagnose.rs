@@ -28,7 +28,7 @@ impl PostgresShard {
             return Ok(Some(AppendError::Data(format!("the batch holds {id} twice in room {room}"))));
         }
         let rooms: Vec<RoomId> = batch.iter().map(|write| write.room).collect();
-        let heads = self.query_heads(&self.writers, &rooms).await?;
+        let heads = self.query_heads(Some(&self.writers), &rooms).await?;
         let stale = batch::stale_rooms(batch, |room| heads.get(&room).map(|head| head.position));
         Ok(if stale.is_empty() { None } else { Some(AppendError::StaleHead(stale)) })
     }

@@ -125,9 +125,10 @@ fn attachments(row: &PgRow) -> Result<Option<Vec<Content>>, StoreError> {
 }
 
 /// Emoji in the order of their bytes, by the entry they are on.
-const REACTIONS: &str = "SELECT room, seq, emoji, count(*), bool_or(user_id = $4) FROM reactions \
-    WHERE slot = ANY($1) AND (room, seq) IN (SELECT * FROM unnest($2::uuid[], $3::bigint[])) \
-    GROUP BY room, seq, emoji ORDER BY emoji";
+const REACTIONS: &str = "SELECT r.room, r.seq, r.emoji, count(*), bool_or(r.user_id = $4) \
+    FROM unnest($5::integer[], $2::uuid[], $3::bigint[]) w (slot, id, seq) JOIN LATERAL (SELECT * FROM reactions x \
+    WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id AND x.seq = w.seq OFFSET 0) r ON true \
+    GROUP BY r.room, r.seq, r.emoji ORDER BY r.emoji";
 
 impl PostgresShard {
     /// Reactions change the row they are on, so only changed rows are looked up.
@@ -142,12 +143,14 @@ impl PostgresShard {
             return Ok(());
         }
         let places = self.place(changed.iter().map(|(room, _)| *room));
+        let database = self.readers_of(&places);
         let statement = sqlx::query(REACTIONS)
             .bind(places.leaves)
             .bind(places.rooms)
             .bind(changed.iter().map(|(_, seq)| signed(seq.0)).collect::<Vec<_>>())
-            .bind(viewer.map(UserId::uuid));
-        let rows = self.readers.read(STEP, statement).await?;
+            .bind(viewer.map(UserId::uuid))
+            .bind(places.slots);
+        let rows = database.read(STEP, statement).await?;
         let mut counts: HashMap<(RoomId, Seq), Vec<ReactionCount>> = HashMap::with_capacity(changed.len());
         for row in &rows {
             let (key, count) = reaction(row, viewer).step(STEP)?;

@@ -24,23 +24,27 @@ const STEP: &str = "read overviews";
 /// Head, read watermark, the last entry until there (a position of an older generation is before all of them), and the
 /// calls after it.
 const FACTS: &str = "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0), \
-    coalesce(w.read_generation, 0), coalesce(w.read_seq, 0), coalesce(l.ordinal, 0), \
+    coalesce(k.read_generation, 0), coalesce(k.read_seq, 0), coalesce(l.ordinal, 0), \
     CASE WHEN r.deleted THEN 0 ELSE (SELECT count(DISTINCT m.seq) FROM mentions m WHERE m.slot = ANY($1) \
     AND m.slot = r.slot AND m.room = r.room AND m.seq > coalesce(l.seq, 0) AND m.author <> $3 \
-    AND ((m.of_member AND m.user_id = $3) OR (NOT m.of_member AND m.user_id = $4))) END FROM rooms r \
+    AND ((m.of_member AND m.user_id = $3) OR (NOT m.of_member AND m.user_id = $4))) END \
+    FROM unnest($5::integer[], $2::uuid[]) w (slot, id) \
+    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
     LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
     AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true \
-    LEFT JOIN watermarks w ON w.slot = ANY($1) AND w.slot = r.slot AND w.room = r.room AND w.user_id = $3 \
+    LEFT JOIN LATERAL (SELECT * FROM watermarks n WHERE n.slot = ANY($1) AND n.slot = r.slot AND n.room = r.room \
+    AND n.user_id = $3 LIMIT 1) k ON true \
     LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
-    AND e.room = r.room AND w.read_generation >= r.generation AND e.seq <= w.read_seq \
-    ORDER BY e.seq DESC LIMIT 1) l ON true \
-    WHERE r.slot = ANY($1) AND r.room = ANY($2)";
+    AND e.room = r.room AND k.read_generation >= r.generation AND e.seq <= k.read_seq \
+    ORDER BY e.seq DESC LIMIT 1) l ON true";
 
 /// The newest of the last entries whose kind counts as unread: kinds 3 to 9 and 11 do not.
 const NEAR_MESSAGES: &str = entry!(
-    "FROM rooms r JOIN LATERAL (SELECT n.* FROM (SELECT * FROM entries x WHERE x.slot = ANY($1) AND x.slot = r.slot \
+    "FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
+     JOIN LATERAL (SELECT * FROM rooms y WHERE y.slot = ANY($1) AND y.slot = w.slot AND y.room = w.id LIMIT 1) r ON true \
+     JOIN LATERAL (SELECT n.* FROM (SELECT * FROM entries x WHERE x.slot = ANY($1) AND x.slot = r.slot \
      AND x.room = r.room ORDER BY x.seq DESC LIMIT 16) n WHERE n.kind NOT IN (3, 4, 5, 6, 7, 8, 9, 11) \
-     ORDER BY n.seq DESC LIMIT 1) e ON true WHERE r.slot = ANY($1) AND r.room = ANY($2)"
+     ORDER BY n.seq DESC LIMIT 1) e ON true"
 );
 
 /// Ordinals rise with exactly those entries that count and are not silent, so a binary search finds the last of these
@@ -70,16 +74,18 @@ impl PostgresShard {
         member: UserId,
     ) -> Result<HashMap<RoomId, Overview>, StoreError> {
         let places = self.place(rooms.iter().copied());
+        let database = self.readers_of(&places);
         let statement = sqlx::query(FACTS)
             .bind(places.leaves.clone())
             .bind(places.rooms.clone())
             .bind(member.uuid())
-            .bind(sqlx::types::Uuid::nil());
-        let rows = self.readers.read(STEP, statement).await?;
+            .bind(sqlx::types::Uuid::nil())
+            .bind(places.slots.clone());
+        let rows = database.read(STEP, statement).await?;
         let mut overviews: HashMap<RoomId, Overview> =
             rows.iter().map(overview).collect::<Result<_, sqlx::Error>>().step(STEP)?;
-        let near = sqlx::query(NEAR_MESSAGES).bind(places.leaves).bind(places.rooms);
-        let mut last = entry::entries(&self.readers.read(STEP, near).await?)?;
+        let near = sqlx::query(NEAR_MESSAGES).bind(places.leaves).bind(places.rooms).bind(places.slots);
+        let mut last = entry::entries(&database.read(STEP, near).await?)?;
         last.extend(self.far_messages(&overviews, &last).await?);
         self.add_reactions(&mut last, None).await?;
         for read in last {

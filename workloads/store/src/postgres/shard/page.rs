@@ -38,8 +38,9 @@ const AT: &str = entry!(
      WHERE r.slot = ANY($1) AND r.room = $2 AND e.seq = $3"
 );
 const KNOWN: &str = entry!(
-    "FROM entries e JOIN rooms r ON r.slot = ANY($1) AND r.slot = e.slot AND r.room = e.room WHERE e.slot = ANY($1) \
-     AND (e.message_id, e.room) IN (SELECT * FROM unnest($2::uuid[], $3::uuid[]))"
+    "FROM unnest($4::integer[], $2::uuid[], $3::uuid[]) w (slot, message, id) JOIN LATERAL (SELECT * FROM entries x \
+     WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.message_id = w.message AND x.room = w.id LIMIT 1) e ON true \
+     JOIN LATERAL (SELECT * FROM rooms y WHERE y.slot = ANY($1) AND y.slot = w.slot AND y.room = w.id LIMIT 1) r ON true"
 );
 
 /// The seqs beyond which a range begins, and whether it goes up from there.
@@ -100,11 +101,13 @@ impl PostgresShard {
         ids: &[(RoomId, MessageId)],
     ) -> Result<HashMap<(RoomId, MessageId), Known>, StoreError> {
         let places = self.place(ids.iter().map(|(room, _)| *room));
+        let database = self.readers_of(&places);
         let statement = sqlx::query(KNOWN)
             .bind(places.leaves)
             .bind(ids.iter().map(|(_, id)| id.uuid()).collect::<Vec<_>>())
-            .bind(places.rooms);
-        let mut found = entry::entries(&self.readers.read("look up ids", statement).await?)?;
+            .bind(places.rooms)
+            .bind(places.slots);
+        let mut found = entry::entries(&database.read("look up ids", statement).await?)?;
         self.add_reactions(&mut found, None).await?;
         let known = found.into_iter().map(|read| {
             let known = Known { entry: read.entry, first_fingerprint: read.first_fingerprint };

@@ -22,19 +22,21 @@ use crate::{
 
 const STEP: &str = "read a room";
 
-const HEADS: &str = "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0) FROM rooms r \
+const HEADS: &str = "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0) \
+    FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
+    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
     LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
-    AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true \
-    WHERE r.slot = ANY($1) AND r.room = ANY($2)";
+    AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true";
 
 /// One row a member, or one for a room without: facts, head and members as one moment saw them.
-const ROOMS: &str = "WITH facts AS MATERIALIZED (SELECT r.*, h.seq, h.ordinal, h.at FROM rooms r \
+const ROOMS: &str = "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, r.deleted, \
+    coalesce(h.seq, 0), coalesce(h.ordinal, 0), h.at, m.user_id, m.role, m.blocking, m.joined_at \
+    FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
+    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
     LEFT JOIN LATERAL (SELECT seq, ordinal, at FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
     AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true \
-    WHERE r.slot = ANY($1) AND r.room = ANY($2)) \
-    SELECT f.room, f.kind, f.name, f.visibility, f.created_at, f.generation, f.members_version, f.deleted, \
-    coalesce(f.seq, 0), coalesce(f.ordinal, 0), f.at, m.user_id, m.role, m.blocking, m.joined_at FROM facts f \
-    LEFT JOIN members m ON m.slot = ANY($1) AND m.slot = f.slot AND m.room = f.room";
+    LEFT JOIN LATERAL (SELECT * FROM members n WHERE n.slot = ANY($1) AND n.slot = r.slot AND n.room = r.room \
+    OFFSET 0) m ON true";
 
 /// Counts members in the key's index, without reading who they are. 1 is a direct room.
 const STANDINGS: &str = "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, \
@@ -42,7 +44,8 @@ const STANDINGS: &str = "SELECT r.room, r.kind, r.name, r.visibility, r.created_
     AND m.user_id = $3), (SELECT count(*) FROM members m WHERE m.slot = ANY($1) AND m.slot = r.slot \
     AND m.room = r.room), CASE WHEN r.kind = 1 THEN (SELECT m.user_id FROM members m WHERE m.slot = ANY($1) \
     AND m.slot = r.slot AND m.room = r.room AND m.user_id <> $3 ORDER BY m.user_id LIMIT 1) END \
-    FROM rooms r WHERE r.slot = ANY($1) AND r.room = ANY($2)";
+    FROM unnest($4::integer[], $2::uuid[]) w (slot, id) \
+    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true";
 
 /// Columns 1 to 7. Head and members come from elsewhere.
 fn facts(row: &PgRow) -> Result<RoomFacts, StoreError> {
@@ -98,8 +101,9 @@ impl PostgresShard {
     pub(super) async fn read_rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomFacts>, StoreError> {
         let timeline = self.heads.timeline();
         let places = self.place(rooms.iter().copied());
-        let statement = sqlx::query(ROOMS).bind(places.leaves).bind(places.rooms);
-        let rows = self.readers.read(STEP, statement).await?;
+        let database = self.readers_of(&places);
+        let statement = sqlx::query(ROOMS).bind(places.leaves).bind(places.rooms).bind(places.slots);
+        let rows = database.read(STEP, statement).await?;
         let mut found: HashMap<RoomId, RoomFacts> = HashMap::with_capacity(rooms.len());
         for row in &rows {
             let facts = match found.entry(id(row, 0).step(STEP)?) {
@@ -116,18 +120,19 @@ impl PostgresShard {
     }
 
     pub(super) async fn read_heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>, StoreError> {
-        self.query_heads(&self.readers, rooms).await
+        self.query_heads(None, rooms).await
     }
 
     /// Where the logs of the rooms end that exist.
     pub(super) async fn query_heads(
         &self,
-        database: &Database,
+        database: Option<&Database>,
         rooms: &[RoomId],
     ) -> Result<HashMap<RoomId, Head>, StoreError> {
         const STEP: &str = "read heads";
         let places = self.place(rooms.iter().copied());
-        let statement = sqlx::query(HEADS).bind(places.leaves).bind(places.rooms);
+        let database = database.unwrap_or_else(|| self.readers_of(&places));
+        let statement = sqlx::query(HEADS).bind(places.leaves).bind(places.rooms).bind(places.slots);
         let rows = database.read(STEP, statement).await?;
         rows.iter()
             .map(|row| {
@@ -143,8 +148,10 @@ impl PostgresShard {
         user: UserId,
     ) -> Result<HashMap<RoomId, Standing>, StoreError> {
         let places = self.place(rooms.iter().copied());
-        let statement = sqlx::query(STANDINGS).bind(places.leaves).bind(places.rooms).bind(user.uuid());
-        let rows = self.readers.read("read standings", statement).await?;
+        let database = self.readers_of(&places);
+        let statement =
+            sqlx::query(STANDINGS).bind(places.leaves).bind(places.rooms).bind(user.uuid()).bind(places.slots);
+        let rows = database.read("read standings", statement).await?;
         rows.iter().map(|row| Ok((id(row, 0).step(STEP)?, standing(row)?))).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use klatch_domain::{RoomId, UserId};
+use klatch_domain::{Position, RoomId, UserId};
 use sqlx::{postgres::PgRow, types::Uuid};
 
 use super::{
@@ -16,33 +16,55 @@ use crate::{StoreError, shard::Watermark};
 
 const MOVE: &str = "move watermarks";
 
-/// Arrays compare element by element, so a position is one of generation and seq. Greatest wins, nothing is above the
-/// head, delivered is never below read. Answers those that moved. Sorted, so that two calls never wait in a circle.
-const ADVANCE: &str = "WITH wanted AS (SELECT w.slot, w.room, w.user_id, \
-    LEAST(ARRAY[w.read_generation, w.read_seq], h.head) AS read, \
-    LEAST(ARRAY[w.delivered_generation, w.delivered_seq], h.head) AS delivered \
-    FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
-    w (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq) \
-    JOIN rooms r ON r.slot = ANY($1) AND r.slot = w.slot AND r.room = w.room \
-    JOIN members m ON m.slot = ANY($1) AND m.slot = w.slot AND m.room = w.room AND m.user_id = w.user_id \
-    CROSS JOIN LATERAL (SELECT ARRAY[r.generation, coalesce((SELECT e.seq FROM entries e WHERE e.slot = ANY($1) \
-    AND e.slot = r.slot AND e.room = r.room ORDER BY e.seq DESC LIMIT 1), 0)] AS head) h), \
-    raised AS (SELECT slot, room, user_id, read, GREATEST(delivered, read) AS delivered FROM wanted) \
-    INSERT INTO watermarks AS k (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq) \
-    SELECT slot, room, user_id, read[1], read[2], delivered[1], delivered[2] FROM raised \
-    WHERE delivered > ARRAY[0, 0]::bigint[] ORDER BY room, user_id \
-    ON CONFLICT (room, user_id, slot) DO UPDATE SET \
-    read_generation = (GREATEST(ARRAY[k.read_generation, k.read_seq], \
-    ARRAY[excluded.read_generation, excluded.read_seq]))[1], \
-    read_seq = (GREATEST(ARRAY[k.read_generation, k.read_seq], \
-    ARRAY[excluded.read_generation, excluded.read_seq]))[2], \
-    delivered_generation = (GREATEST(ARRAY[k.delivered_generation, k.delivered_seq], \
-    ARRAY[excluded.delivered_generation, excluded.delivered_seq]))[1], \
-    delivered_seq = (GREATEST(ARRAY[k.delivered_generation, k.delivered_seq], \
-    ARRAY[excluded.delivered_generation, excluded.delivered_seq]))[2] \
-    WHERE ARRAY[excluded.read_generation, excluded.read_seq] > ARRAY[k.read_generation, k.read_seq] \
-    OR ARRAY[excluded.delivered_generation, excluded.delivered_seq] > ARRAY[k.delivered_generation, k.delivered_seq] \
-    RETURNING room, user_id, read_generation, read_seq, delivered_generation, delivered_seq";
+/// Moves the lines `$source` forward, in the order of the keys, so that two calls never wait in a circle. Arrays compare
+/// element by element, so a position is one of generation and seq. Greatest wins.
+macro_rules! raise {
+    ($source:literal, $answer:literal) => {
+        concat!(
+            $source,
+            " ORDER BY room, user_id ON CONFLICT (room, user_id, slot) DO UPDATE SET \
+             read_generation = (GREATEST(ARRAY[k.read_generation, k.read_seq], \
+             ARRAY[excluded.read_generation, excluded.read_seq]))[1], \
+             read_seq = (GREATEST(ARRAY[k.read_generation, k.read_seq], \
+             ARRAY[excluded.read_generation, excluded.read_seq]))[2], \
+             delivered_generation = (GREATEST(ARRAY[k.delivered_generation, k.delivered_seq], \
+             ARRAY[excluded.delivered_generation, excluded.delivered_seq]))[1], \
+             delivered_seq = (GREATEST(ARRAY[k.delivered_generation, k.delivered_seq], \
+             ARRAY[excluded.delivered_generation, excluded.delivered_seq]))[2] \
+             WHERE ARRAY[excluded.read_generation, excluded.read_seq] > ARRAY[k.read_generation, k.read_seq] \
+             OR ARRAY[excluded.delivered_generation, excluded.delivered_seq] > \
+             ARRAY[k.delivered_generation, k.delivered_seq]",
+            $answer
+        )
+    };
+}
+
+/// Nothing is above the head, delivered is never below read. Answers those that moved.
+const ADVANCE: &str = raise!(
+    "WITH known AS MATERIALIZED (SELECT w.*, (SELECT r.generation FROM rooms r WHERE r.slot = ANY($1) \
+     AND r.slot = w.slot AND r.room = w.room) AS generation, coalesce((SELECT e.seq FROM entries e \
+     WHERE e.slot = ANY($1) AND e.slot = w.slot AND e.room = w.room ORDER BY e.seq DESC LIMIT 1), 0) AS head, \
+     (SELECT true FROM members m WHERE m.slot = ANY($1) AND m.slot = w.slot AND m.room = w.room \
+     AND m.user_id = w.user_id) AS is_member \
+     FROM unnest($2::integer[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
+     w (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq)), \
+     wanted AS (SELECT slot, room, user_id, LEAST(ARRAY[read_generation, read_seq], ARRAY[generation, head]) AS read, \
+     LEAST(ARRAY[delivered_generation, delivered_seq], ARRAY[generation, head]) AS delivered FROM known \
+     WHERE is_member AND generation IS NOT NULL), \
+     raised AS (SELECT slot, room, user_id, read, GREATEST(delivered, read) AS delivered FROM wanted) \
+     INSERT INTO watermarks AS k (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq) \
+     SELECT slot, room, user_id, read[1], read[2], delivered[1], delivered[2] FROM raised \
+     WHERE delivered > ARRAY[0, 0]::bigint[]",
+    " RETURNING room, user_id, read_generation, read_seq, delivered_generation, delivered_seq"
+);
+
+/// Reads no table: who has just written is a member, and their entry is in the log.
+const NOTE: &str = raise!(
+    "INSERT INTO watermarks AS k (slot, room, user_id, read_generation, read_seq, delivered_generation, delivered_seq) \
+     SELECT slot, room, user_id, generation, seq, generation, seq \
+     FROM unnest($1::integer[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[]) w (slot, room, user_id, generation, seq)",
+    ""
+);
 
 /// Who has read nothing is there with nothing.
 const PAGE: &str = "SELECT m.room, m.user_id, coalesce(w.read_generation, 0), coalesce(w.read_seq, 0), \
@@ -77,6 +99,7 @@ impl PostgresShard {
         let merged = merged(moves);
         let places = self.place(merged.keys().map(|(room, _)| *room));
         let column = |of: fn(&Watermark) -> u64| merged.values().map(|mark| signed(of(mark))).collect::<Vec<_>>();
+        let database = self.writers_of(&places);
         let statement = sqlx::query(ADVANCE)
             .bind(places.leaves)
             .bind(places.slots)
@@ -86,8 +109,28 @@ impl PostgresShard {
             .bind(column(|mark| mark.read.seq.0))
             .bind(column(|mark| mark.delivered.generation.0))
             .bind(column(|mark| mark.delivered.seq.0));
-        let rows = self.writers.write(MOVE, statement).await?;
+        let rows = database.write(MOVE, statement).await?;
         rows.iter().map(moved).collect::<Result<_, _>>().step(MOVE)
+    }
+
+    /// Senders have read what they sent.
+    pub(super) async fn note_reads(&self, reads: &[(RoomId, UserId, Position)]) -> Result<(), StoreError> {
+        if reads.is_empty() {
+            return Ok(());
+        }
+        let mut furthest: BTreeMap<(RoomId, UserId), Position> = BTreeMap::new();
+        for (room, user, read) in reads {
+            let known = furthest.entry((*room, *user)).or_default();
+            *known = (*known).max(*read);
+        }
+        let places = self.place(furthest.keys().map(|(room, _)| *room));
+        let statement = sqlx::query(NOTE)
+            .bind(places.slots)
+            .bind(places.rooms)
+            .bind(furthest.keys().map(|(_, user)| user.uuid()).collect::<Vec<Uuid>>())
+            .bind(furthest.values().map(|read| signed(read.generation.0)).collect::<Vec<_>>())
+            .bind(furthest.values().map(|read| signed(read.seq.0)).collect::<Vec<_>>());
+        self.writers.write("note own reads", statement).await.map(|_| ())
     }
 
     /// Of all members, in the order of their ids.
@@ -113,8 +156,6 @@ impl PostgresShard {
 
 #[cfg(test)]
 mod tests {
-    use klatch_domain::Position;
-
     use super::*;
 
     #[test]

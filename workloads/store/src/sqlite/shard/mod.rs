@@ -13,7 +13,7 @@ mod watermark;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use klatch_domain::{Entry, MessageId, RoomFacts, RoomId, Seq, ShardId, Timestamp, UserId};
+use klatch_domain::{Entry, MessageId, Position, RoomFacts, RoomId, Seq, ShardId, Timestamp, UserId};
 use rusqlite::Connection;
 
 use self::state::Heads;
@@ -134,6 +134,11 @@ impl Shard for SqliteShard {
         const STEP: &str = "move watermarks";
         let weight = Weight { rows: moves.len(), bytes: 0 };
         self.writer.write(STEP, weight, move |turn| watermark::advance(turn, &moves).step(STEP)).await
+    }
+
+    async fn note_own_reads(&self, reads: Vec<(RoomId, UserId, Position)>) -> Result<(), StoreError> {
+        let own = |(room, user, read)| (room, user, Watermark { read, delivered: Position::NOTHING });
+        self.move_watermarks(reads.into_iter().map(own).collect()).await.map(|_| ())
     }
 
     async fn expire(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
