@@ -87,17 +87,21 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
 test: export KLATCH_SERVICES := $(KLATCH_SERVICES)
-test: tools services
-	@echo '[1/5] building the klatch binary that the tests start'
+test: tools browser services
+	@echo '[1/7] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
-	@echo '[2/5] building the tests'
+	@echo '[2/7] building the tests'
 	@cargo test --workspace --no-run
-	@echo '[3/5] running them'
+	@echo '[3/7] running them'
 	@cargo test --workspace --no-fail-fast
-	@echo '[4/5] building the web client'
+	@echo '[4/7] building the web client'
 	@$(MAKE) --no-print-directory web
-	@echo '[5/5] running its tests'
+	@echo '[5/7] running its tests'
 	@cd $(WEB) && npm test --silent
+	@echo '[6/7] using it in browsers'
+	@tests/web/run
+	@echo '[7/7] killing, freezing and cutting off its parts $(EPISODES) times'
+	@KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 check:
@@ -107,7 +111,7 @@ check:
 format:
 	cargo fmt --all
 
-# The web client in browsers. Not in `test` yet: see the limits in the README.
+# The web client in browsers.
 test-web: MORE_SERVICES := nginx-light
 test-web: export KLATCH_SERVICES := $(KLATCH_SERVICES)
 test-web: tools browser services
