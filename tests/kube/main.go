@@ -24,6 +24,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
 
+	"klatch.dev/tests/kube/ingress"
 	"klatch.dev/tests/kube/policies"
 	"klatch.dev/tests/kube/volumes"
 )
@@ -36,6 +37,7 @@ var commands = map[string]func() *cobra.Command{
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 	"kube-proxy":              proxy.NewProxyCommand,
 	"kubectl":                 func() *cobra.Command { return kubectl.NewDefaultKubectlCommand() },
+	"ingress":                 ingress.NewCommand,
 	"local-volumes":           volumes.NewCommand,
 	"network-policies":        policies.NewCommand,
 }

@@ -2,6 +2,7 @@
 //! process, whatever becomes of it.
 
 pub mod audit;
+pub mod cluster;
 pub mod control_plane;
 pub mod kubectl;
 mod part;
