@@ -1,0 +1,114 @@
+package ingress
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// What a balancer is started and configured with.
+type product struct {
+	reload        syscall.Signal
+	command       func(folder, file string) []string
+	configuration func(folder, address string, routes []route, certified []string) string
+}
+
+var products = map[string]product{
+	"haproxy": {syscall.SIGUSR2, haproxyCommand, haproxy},
+	"nginx":   {syscall.SIGHUP, nginxCommand, nginx},
+}
+
+func haproxyCommand(_, file string) []string {
+	return []string{"/usr/sbin/haproxy", "-W", "-db", "-f", file}
+}
+
+// https://docs.haproxy.org/3.0/configuration.html
+func haproxy(folder, address string, routes []route, certified []string) string {
+	bind := fmt.Sprintf("  bind %s:80\n", address)
+	if len(certified) > 0 {
+		bind += fmt.Sprintf("  bind %s:443 ssl alpn h2,http/1.1", address)
+		for _, host := range certified {
+			bind += " crt " + filepath.Join(folder, host+".pem")
+		}
+		bind += "\n"
+	}
+	redirects, rules, backends := "", "", ""
+	for _, host := range certified {
+		redirects += fmt.Sprintf("  http-request redirect scheme https code 308 if { hdr(host),field(1,:) -i %s } !{ ssl_fc }\n", host)
+	}
+	for number, route := range routes {
+		match := "path_beg"
+		if route.exact {
+			match = "path"
+		}
+		rules += fmt.Sprintf("  use_backend route-%d if { hdr(host),field(1,:) -i %s } { %s %s }\n", number, route.host, match, route.path)
+		backends += fmt.Sprintf("backend route-%d\n  server service %s\n", number, route.service)
+	}
+	return fmt.Sprintf(`defaults
+  mode http
+  option forwardfor
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  # WebSockets are quiet for longer.
+  timeout tunnel 1h
+frontend people
+%s%s%s%s`, bind, redirects, rules, backends)
+}
+
+func nginxCommand(folder, file string) []string {
+	directives := fmt.Sprintf("daemon off; pid %s/pid; error_log stderr warn;", folder)
+	return []string{"/usr/sbin/nginx", "-p", folder, "-c", file, "-g", directives}
+}
+
+// https://nginx.org/en/docs/
+func nginx(folder, address string, routes []route, certified []string) string {
+	isCertified := map[string]bool{}
+	for _, host := range certified {
+		isCertified[host] = true
+	}
+	hosts := map[string]string{}
+	order := []string{}
+	for _, route := range routes {
+		if _, known := hosts[route.host]; !known {
+			order = append(order, route.host)
+		}
+		modifier := ""
+		if route.exact {
+			modifier = "= "
+		}
+		hosts[route.host] += fmt.Sprintf("    location %s%s { proxy_pass http://%s; }\n", modifier, route.path, route.service)
+	}
+	servers := ""
+	for _, host := range order {
+		listen := fmt.Sprintf("    listen %s:80;\n", address)
+		if isCertified[host] {
+			file := filepath.Join(folder, host+".pem")
+			listen = fmt.Sprintf("    listen %s:443 ssl;\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n", address, file, file)
+			servers += fmt.Sprintf("  server { listen %s:80; server_name %s; return 308 https://$host$request_uri; }\n", address, host)
+		}
+		servers += fmt.Sprintf("  server {\n%s    server_name %s;\n%s  }\n", listen, host, hosts[host])
+	}
+	temporary := ""
+	for _, what := range strings.Fields("client_body proxy fastcgi uwsgi scgi") {
+		temporary += fmt.Sprintf("  %s_temp_path %s/%s;\n", what, folder, what)
+	}
+	return fmt.Sprintf(`user root;
+events { worker_connections 16384; }
+http {
+  access_log off;
+%s  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  proxy_http_version 1.1;
+  proxy_set_header Host $host;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Connection $connection_upgrade;
+  proxy_set_header X-Forwarded-For $remote_addr;
+  proxy_set_header X-Forwarded-Proto $scheme;
+  # WebSockets are quiet for longer than its minute.
+  proxy_read_timeout 1h;
+  client_max_body_size 100m;
+  server { listen %s:80 default_server; return 404; }
+%s}
+`, temporary, address, servers)
+}
