@@ -11,7 +11,7 @@ EPISODES ?= 20
 KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube faults test-web
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -48,6 +48,12 @@ ifeq ($(KLATCH_SERVICES),majors)
 else
 	@$(MAKE) --no-print-directory machine-services MORE_SERVICES='$(MORE_SERVICES)'
 endif
+
+# What the tier `kube_*` stands on: a whole Kubernetes in one binary, built once (some 5 minutes).
+kube:
+	@command -v openssl >/dev/null || { echo 'installing openssl'; apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl; }
+	@tests/kube/program kubectl version --client >/dev/null
+	@tests/kube/build gateway-api.yaml >/dev/null
 
 # What this machine has of it, which `up-real` runs on. Packages must not start servers by themselves.
 machine-services:
@@ -87,7 +93,7 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
 test: export KLATCH_SERVICES := $(KLATCH_SERVICES)
-test: tools services
+test: tools services kube
 	@echo '[1/5] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
 	@echo '[2/5] building the tests'

@@ -25,6 +25,7 @@ pub mod gateway_queries;
 pub mod gateway_world;
 pub mod history;
 pub mod klatch_process;
+pub mod kube;
 pub mod person;
 pub mod platform;
 pub mod scripted_server;

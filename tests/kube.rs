@@ -1,0 +1,9 @@
+//! Behaviour on a real kube-apiserver, started here. One test binary for the whole tier.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
+
+mod kube_control_plane;
+mod kube_definition;
+mod kube_objects;
+mod kube_samples;

@@ -1,0 +1,27 @@
+//! A real Kubernetes for the tests of the tiers `kube_*` and `cluster_*`, built by `tests/kube/build` and gone with the test
+//! process, whatever becomes of it.
+
+pub mod audit;
+pub mod control_plane;
+pub mod kubectl;
+mod part;
+mod sweeper;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// A script of `tests/kube`.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("kube").join(name)
+}
+
+/// What `tests/kube/build` makes, now or long ago.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let made =
+        Command::new(script("build")).arg(name).stderr(Stdio::inherit()).output().expect("tests/kube/build runs");
+    let path = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    assert!(made.status.success() && !path.is_empty(), "tests/kube/build {name} fails");
+    PathBuf::from(path)
+}
