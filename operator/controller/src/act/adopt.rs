@@ -27,8 +27,7 @@ pub async fn adopt(client: &Client, owner: &Owner, name: &str) -> Result<(), Fai
 /// What the apiserver said.
 pub async fn hand_over(client: &Client, owner: &Owner, handover: &Handover) -> Result<(), Failure> {
     let owners = if handover.owned { json!([owner.reference()]) } else { Value::Null };
-    let document =
-        json!({"metadata": {"ownerReferences": owners, "resourceVersion": handover.resource_version}});
+    let document = json!({"metadata": {"ownerReferences": owners, "resourceVersion": handover.resource_version}});
     let what = || format!("hand over Secret {}", handover.name);
     patch(client, owner, &handover.name, &document, what).await
 }

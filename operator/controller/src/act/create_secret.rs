@@ -2,11 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
-use kube_client::{
-    Api, Client, Error,
-    api::PostParams,
-    core::ObjectMeta,
-};
+use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 
 use super::Done;
 use crate::{

@@ -57,7 +57,8 @@ fn event(old: &ChatClusterStatus, new: &ChatClusterStatus) -> Option<Event> {
     };
     let (stalled, ready) = (find(new, "Stalled"), find(new, "Ready"));
     let said = |kind: &str| new.conditions.iter().find(|one| one.type_ == kind).map(|one| one.message.clone());
-    let of = |type_, reason: String, note| Event { type_, reason, note, action: "Reconcile".to_owned(), secondary: None };
+    let of =
+        |type_, reason: String, note| Event { type_, reason, note, action: "Reconcile".to_owned(), secondary: None };
     if let Some((true, reason)) = stalled
         && find(old, "Stalled") != Some((true, reason.clone()))
     {

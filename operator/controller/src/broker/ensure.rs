@@ -57,8 +57,7 @@ pub async fn ensure(
 ) -> Result<Ensured, Failure> {
     let mut ensured = Ensured::default();
     for ((plan, base), login) in topology.brokers.iter().zip(bases).zip(logins) {
-        let (written, stuck) =
-            one(broker, plan, base, login, passwords).await.map_err(|error| error.failure(base))?;
+        let (written, stuck) = one(broker, plan, base, login, passwords).await.map_err(|error| error.failure(base))?;
         ensured.written += written;
         ensured.stuck.extend(stuck);
     }

@@ -8,11 +8,7 @@ use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
-use kube_client::{
-    Api, Client, Error,
-    api::PostParams,
-    core::ObjectMeta,
-};
+use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +95,8 @@ impl Leader {
             Some(mut lease) => {
                 let spec = lease.spec.clone().unwrap_or_default();
                 let now = Instant::now();
-                let (turn, seen) = turn(self.seen.as_ref(), &spec, lease.metadata.resource_version.as_deref(), &self.identity, now);
+                let (turn, seen) =
+                    turn(self.seen.as_ref(), &spec, lease.metadata.resource_version.as_deref(), &self.identity, now);
                 self.seen = Some(seen);
                 if turn == Turn::Theirs {
                     self.fence.release();

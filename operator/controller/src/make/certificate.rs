@@ -29,9 +29,9 @@ pub(super) fn make(services: &[String], namespace: &str) -> Result<BTreeMap<Stri
     (authority.not_before, authority.not_after) = (begin, end);
     let authority_key = KeyPair::generate()?;
     let authority_certificate = authority.self_signed(&authority_key)?;
-    let names = services.iter().flat_map(|service| {
-        [service.clone(), format!("{service}.{namespace}"), format!("{service}.{namespace}.svc")]
-    });
+    let names = services
+        .iter()
+        .flat_map(|service| [service.clone(), format!("{service}.{namespace}"), format!("{service}.{namespace}.svc")]);
     let mut parameters = CertificateParams::new(names.collect::<Vec<_>>())?;
     let name = services.first().map_or("internal", String::as_str);
     parameters.distinguished_name.push(DnType::CommonName, name);

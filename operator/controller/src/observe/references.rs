@@ -64,10 +64,11 @@ fn authority(tls: &Tls, add: &mut impl FnMut(&str, &[&'static str], bool)) {
 /// Every database of somebody else.
 fn connections(cluster: &ChatCluster) -> Vec<&PostgresConnection> {
     let directory = cluster.spec.directory.external.iter();
-    let mut all: Vec<_> =
-        directory.flat_map(|external| external.replicas.iter().chain([&external.primary])).collect();
+    let mut all: Vec<_> = directory.flat_map(|external| external.replicas.iter().chain([&external.primary])).collect();
     let sets = cluster.spec.messages.shard_sets.iter();
-    all.extend(sets.flat_map(|set| set.external.iter().flat_map(|external| &external.shards)).map(|one| &one.connection));
+    all.extend(
+        sets.flat_map(|set| set.external.iter().flat_map(|external| &external.shards)).map(|one| &one.connection),
+    );
     all
 }
 
@@ -89,8 +90,11 @@ mod tests {
     #[test]
     fn every_secret_of_the_manifest_is_named() {
         let file = format!("{}/../../tests/samples/chatcluster/good/external.yaml", env!("CARGO_MANIFEST_DIR"));
-        let manifest: serde_json::Value =
-            serde_json::from_str(&serde_json::to_string(&klatch_crd::read_manifest(&std::fs::read_to_string(file).unwrap()).unwrap()).unwrap()).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(
+            &serde_json::to_string(&klatch_crd::read_manifest(&std::fs::read_to_string(file).unwrap()).unwrap())
+                .unwrap(),
+        )
+        .unwrap();
         let mut said = Vec::new();
         collect(&manifest["spec"], &mut said);
         said.sort();
@@ -107,7 +111,14 @@ mod tests {
                     if name.ends_with("ecretRef") {
                         into.extend(field["name"].as_str().map(str::to_owned));
                     } else if name == "pullSecrets" {
-                        into.extend(field.as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).map(str::to_owned));
+                        into.extend(
+                            field
+                                .as_array()
+                                .into_iter()
+                                .flatten()
+                                .filter_map(|one| one["name"].as_str())
+                                .map(str::to_owned),
+                        );
                     } else {
                         collect(field, into);
                     }

@@ -83,7 +83,10 @@ impl Walk<'_> {
             match gate::gate(phase, desired, world, topology.as_ref()) {
                 Open::Yes => {}
                 Open::Waiting(what) => {
-                    return Ok(Some(Outcome::Waiting { reason: "Progressing", message: format!("waiting for {what}") }));
+                    return Ok(Some(Outcome::Waiting {
+                        reason: "Progressing",
+                        message: format!("waiting for {what}"),
+                    }));
                 }
                 Open::Failed { reason, message } => {
                     let message = self.explain(desired, world, message).await?;
@@ -94,12 +97,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    async fn objects(
-        &self,
-        phase: &Phase,
-        desired: &Desired,
-        world: &mut World,
-    ) -> Result<Option<Outcome>, Failure> {
+    async fn objects(&self, phase: &Phase, desired: &Desired, world: &mut World) -> Result<Option<Outcome>, Failure> {
         let changes = plan::changes(phase, &desired.replicas, self.owner, world);
         let (mut failed, mut written) = (None, 0_usize);
         let mut made = Vec::new();
@@ -170,7 +168,9 @@ fn obstacle(done: &Done) -> Option<Outcome> {
     match done {
         Done::Foreign(what) => Some(Outcome::Blocked {
             reason: "ForeignObject",
-            message: format!("{what} is there and is somebody else's: rename or delete it, or give the ChatCluster another name"),
+            message: format!(
+                "{what} is there and is somebody else's: rename or delete it, or give the ChatCluster another name"
+            ),
         }),
         Done::InTheWay(what) => {
             Some(Outcome::Waiting { reason: "Progressing", message: format!("waiting until {what} is gone") })

@@ -26,7 +26,8 @@ pub(super) enum Seen {
 
 pub(super) async fn look_after(operator: &Operator, owner: &Owner, desired: &Desired) -> Result<Seen, Failure> {
     let topology = &desired.topology;
-    let mut secrets = Secrets { api: Api::namespaced(operator.client.clone(), &owner.namespace), read: BTreeMap::new() };
+    let mut secrets =
+        Secrets { api: Api::namespaced(operator.client.clone(), &owner.namespace), read: BTreeMap::new() };
     let mut logins = Vec::new();
     let mut passwords = BTreeMap::new();
     for plan in &topology.brokers {
@@ -70,7 +71,8 @@ struct Secrets {
 
 impl Secrets {
     async fn value(&mut self, key: &SecretKey) -> Result<String, Failure> {
-        let missing = || Failure::passing(Step::Broker, format!("read Secret {}", key.secret), format!("no {}", key.key));
+        let missing =
+            || Failure::passing(Step::Broker, format!("read Secret {}", key.secret), format!("no {}", key.key));
         if !self.read.contains_key(&key.secret) {
             let found = self.api.get(&key.secret).await;
             let found = found.map_err(Failure::api(Step::Broker, || format!("read Secret {}", key.secret)))?;

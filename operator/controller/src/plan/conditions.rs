@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use klatch_crd::{
-    ChatCluster, ChatClusterStatus, GatewayStatus, MessagesStatus, ShardStatus, StatusEndpoint,
-};
+use klatch_crd::{ChatCluster, ChatClusterStatus, GatewayStatus, MessagesStatus, ShardStatus, StatusEndpoint};
 use klatch_desired::{Desired, Names, Role, Step};
 
 use super::{
@@ -104,9 +102,10 @@ const WHOLE: [&str; 4] = ["Ready", "Reconciling", "Stalled", "Paused"];
 /// (<https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>).
 fn whole(view: &View<'_>, writer: &mut Writer<'_>) {
     let everything = view.desired.zip(view.world).is_some_and(|(desired, world)| all_ready(desired, world));
-    let was_ready = writer.old.iter().any(|one| {
-        one.type_ == "Ready" && one.status == "True" && one.observed_generation == writer.generation
-    });
+    let was_ready = writer
+        .old
+        .iter()
+        .any(|one| one.type_ == "Ready" && one.status == "True" && one.observed_generation == writer.generation);
     let (reconciling, stalled) = match view.outcome {
         Outcome::Settled => (None, None),
         Outcome::Progress { message } => (Some(("Progressing", message.clone())), None),
@@ -115,7 +114,9 @@ fn whole(view: &View<'_>, writer: &mut Writer<'_>) {
         Outcome::Failed(failure @ Failure { cause: Cause::Passing, .. }) => {
             (Some(("Retrying", failure.to_string())), None)
         }
-        Outcome::Failed(failure @ Failure { cause: Cause::Forbidden, .. }) => (None, Some(("Forbidden", failure.to_string()))),
+        Outcome::Failed(failure @ Failure { cause: Cause::Forbidden, .. }) => {
+            (None, Some(("Forbidden", failure.to_string())))
+        }
         Outcome::Failed(failure) => (None, Some(("Rejected", failure.to_string()))),
     };
     match (&reconciling, &stalled) {
@@ -209,10 +210,12 @@ fn autoscaling(desired: &Desired, world: &World, writer: &mut Writer<'_>) {
     }
     let inactive: Vec<_> = wanted
         .iter()
-        .filter_map(|name| match world.find("HorizontalPodAutoscaler", name).and_then(|live| live.condition("ScalingActive")) {
-            Some((true, _)) => None,
-            Some((false, message)) => Some(format!("{name}: {message}")),
-            None => Some(format!("{name}: nothing is known yet")),
+        .filter_map(|name| {
+            match world.find("HorizontalPodAutoscaler", name).and_then(|live| live.condition("ScalingActive")) {
+                Some((true, _)) => None,
+                Some((false, message)) => Some(format!("{name}: {message}")),
+                None => Some(format!("{name}: nothing is known yet")),
+            }
         })
         .collect();
     if inactive.is_empty() {

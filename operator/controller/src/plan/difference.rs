@@ -26,7 +26,8 @@ pub fn holds(kind: &Kind, wanted: &Value, live: &Value) -> bool {
         (Value::Object(wanted), Value::Object(live)) => wanted.iter().all(|(name, wanted)| {
             let live = live.get(name).unwrap_or(&Value::Null);
             // In a policy, ports are one value: whoever adds one opens it.
-            let several = LISTS_OF_SEVERAL.contains(&name.as_str()) && !(name == "ports" && kind.name == "NetworkPolicy");
+            let several =
+                LISTS_OF_SEVERAL.contains(&name.as_str()) && !(name == "ports" && kind.name == "NetworkPolicy");
             match (wanted, live) {
                 (Value::Array(wanted), Value::Array(live)) if several => {
                     wanted.iter().all(|item| live.iter().any(|other| holds(kind, item, other)))
@@ -126,7 +127,9 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_the_server_does() {
-        for (one, other, same) in [("0.5", "500m", true), ("1Gi", "1024Mi", true), ("1G", "1Gi", false), ("a", "b", false)] {
+        for (one, other, same) in
+            [("0.5", "500m", true), ("1Gi", "1024Mi", true), ("1G", "1Gi", false), ("a", "b", false)]
+        {
             assert_eq!(same_quantity(one, other), same, "{one} {other}");
         }
     }

@@ -44,10 +44,9 @@ pub fn gate(phase: &Phase, desired: &Desired, world: &World, topology: Option<&T
             None => Open::Waiting("the Job that makes the schema".to_owned()),
             Some(job) if is_complete(job) => Open::Yes,
             Some(job) => match job.condition("Failed") {
-                Some((true, message)) => Open::Failed {
-                    reason: "MigrationFailed",
-                    message: format!("Job {} failed: {message}", job.name()),
-                },
+                Some((true, message)) => {
+                    Open::Failed { reason: "MigrationFailed", message: format!("Job {} failed: {message}", job.name()) }
+                }
                 _ => Open::Waiting(format!("Job {}", job.name())),
             },
         },

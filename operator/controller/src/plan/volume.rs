@@ -35,9 +35,8 @@ fn wanted(object: &Object) -> Option<&str> {
 pub fn expansions(object: &Object, live: &Live, world: &World) -> Vec<Expansion> {
     let Some(size) = wanted(object) else { return Vec::new() };
     let replicas = live.number("/spec/replicas").unwrap_or(1);
-    let claims = (0..replicas).filter_map(|number| {
-        world.find("PersistentVolumeClaim", &format!("data-{}-{number}", live.name()))
-    });
+    let claims = (0..replicas)
+        .filter_map(|number| world.find("PersistentVolumeClaim", &format!("data-{}-{number}", live.name())));
     let small = claims.filter(|claim| units(claim.text(REQUEST)) < units(Some(size)));
     small
         .map(|claim| Expansion {

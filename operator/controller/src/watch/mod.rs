@@ -48,13 +48,17 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
     });
     // One store for all namespaces: a list of one of them is no list of all, so each adds what it has seen.
     let resources = reflector::reflector(writer, stream::select_all(resources).filter_map(one_by_one).boxed());
-    let resources = resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
+    let resources =
+        resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
     let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers::wakes(Arc::clone(&operator)).boxed()];
     for scope in scopes {
         wakes.push(secrets(&operator, scope));
-        wakes.extend(KINDS.iter().filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim").map(|kind| {
-            owned(dynamic_api(&operator.client, scope, &kind.resource()), kind.gate)
-        }));
+        wakes.extend(
+            KINDS
+                .iter()
+                .filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim")
+                .map(|kind| owned(dynamic_api(&operator.client, scope, &kind.resource()), kind.gate)),
+        );
     }
     let queue = stream::select_all(wakes).map(|wake| Ok::<_, Infallible>(ReconcileRequest::from(wake)));
     let queue = queue.take_until(stop.clone().cancelled_owned());
@@ -114,10 +118,7 @@ fn dynamic_api(client: &Client, scope: Option<&str>, kind: &ApiResource) -> Api<
 }
 
 fn key(metadata: &ObjectMeta) -> Key {
-    Key {
-        namespace: metadata.namespace.clone().unwrap_or_default(),
-        name: metadata.name.clone().unwrap_or_default(),
-    }
+    Key { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone().unwrap_or_default() }
 }
 
 fn wake(key: &Key) -> ObjectRef<Seen> {
@@ -146,7 +147,10 @@ fn secrets(operator: &Arc<Operator>, scope: Option<&str>) -> Wakes {
     let woken = move |metadata: ObjectMeta| {
         let seen = key(&metadata);
         let mut wakes: Vec<_> = operator.memory.who_refers(&seen.namespace, &seen.name).iter().map(wake).collect();
-        if crate::live::texts(metadata.labels.as_ref()).get("app.kubernetes.io/managed-by").is_some_and(|by| by == MANAGER) {
+        if crate::live::texts(metadata.labels.as_ref())
+            .get("app.kubernetes.io/managed-by")
+            .is_some_and(|by| by == MANAGER)
+        {
             wakes.extend(owner(&metadata));
         }
         stream::iter(wakes)
