@@ -32,13 +32,13 @@ const fn kind(
 
 /// What is listed at each pass. A kind that is not here is never written.
 pub static KINDS: [Kind; 12] = [
-    kind("ServiceAccount", "", "v1", "serviceaccounts", true, false),
+    kind("ServiceAccount", "", "v1", "serviceaccounts", false, false),
     kind("ConfigMap", "", "v1", "configmaps", true, false),
     kind("Service", "", "v1", "services", true, false),
-    kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", true, false),
+    kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies", false, false),
     kind("StatefulSet", "apps", "v1", "statefulsets", true, true),
     kind("Job", "batch", "v1", "jobs", true, true),
-    kind("Deployment", "apps", "v1", "deployments", true, true),
+    kind("Deployment", "apps", "v1", "deployments", false, true),
     kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", true, false),
     kind("HorizontalPodAutoscaler", "autoscaling", "v2", "horizontalpodautoscalers", true, false),
     kind("Ingress", "networking.k8s.io", "v1", "ingresses", true, false),

@@ -17,6 +17,7 @@ mod secret;
 mod service;
 mod settings;
 mod size;
+mod stamp;
 mod warning;
 mod workload;
 
@@ -33,6 +34,7 @@ pub use role::Role;
 pub use scaling::{CONNECTIONS, Replicas, Writer};
 pub use secret::{Content, SecretShape};
 pub use size::{Pools, Sizes};
+pub use stamp::{APPLIED, Owner};
 pub use warning::Warning;
 
 /// All that is to be.

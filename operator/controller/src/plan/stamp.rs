@@ -1,14 +1,12 @@
-//! An object as it is sent: with its namespace, its owner, and a hash by which it is known again.
+//! An object to apply, and whether it is.
 
-use klatch_desired::Object;
-use serde_json::{Value, json};
-use xxhash_rust::xxh3::xxh3_128;
+use klatch_desired::{Object, Owner};
+use serde_json::Value;
 
-use super::{difference, standing::Owner};
+use super::difference;
 use crate::{kind::Kind, live::Live};
 
-/// Annotation with the hash of what was applied last: what is taken out of an object again shows nowhere else.
-pub const APPLIED: &str = "klatch.dev/applied";
+pub use klatch_desired::APPLIED;
 
 /// An object to apply.
 #[derive(Debug, Clone)]
@@ -27,13 +25,7 @@ impl Stamped {
     /// Stamps an object.
     #[must_use]
     pub fn new(kind: &'static Kind, object: &Object, owner: &Owner) -> Self {
-        let mut document = object.document.clone();
-        document["metadata"]["namespace"] = json!(owner.namespace);
-        if object.owned {
-            document["metadata"]["ownerReferences"] = json!([owner.reference()]);
-        }
-        let hash = format!("{:032x}", xxh3_128(document.to_string().as_bytes()));
-        document["metadata"]["annotations"][APPLIED] = json!(hash);
+        let (document, hash) = object.stamped(owner);
         Self { kind, name: object.name().to_owned(), hash, document }
     }
 

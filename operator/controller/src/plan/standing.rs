@@ -1,52 +1,15 @@
 //! Whose an object is.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use klatch_crd::{ChatCluster, GROUP, VERSION};
+use klatch_crd::GROUP;
+pub use klatch_desired::Owner;
 use klatch_desired::{LABEL_INSTANCE, MANAGER};
-use serde_json::{Value, json};
 
 use crate::live::controller;
 
-/// The ChatCluster that objects end with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Its name.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its identity.
-    pub uid: String,
-}
-
-impl Owner {
-    /// Of this resource.
-    #[must_use]
-    pub fn of(cluster: &ChatCluster) -> Self {
-        let text = |some: &Option<String>| some.clone().unwrap_or_default();
-        Self {
-            name: text(&cluster.metadata.name),
-            namespace: text(&cluster.metadata.namespace),
-            uid: text(&cluster.metadata.uid),
-        }
-    }
-
-    /// As an object names it. It does not hold up the owner's end: nothing of ours needs an order, and an operator that is gone
-    /// must not stop a namespace from going.
-    #[must_use]
-    pub fn reference(&self) -> Value {
-        json!({
-            "apiVersion": format!("{GROUP}/{VERSION}"), "kind": "ChatCluster", "name": self.name, "uid": self.uid,
-            "controller": true, "blockOwnerDeletion": false,
-        })
-    }
-
-    fn is(&self, owner: &OwnerReference) -> bool {
-        owner.uid == self.uid
-    }
-
-    fn is_namesake(&self, owner: &OwnerReference) -> bool {
-        owner.kind == "ChatCluster" && owner.name == self.name && owner.api_version.starts_with(GROUP)
-    }
+/// Whether it is of a ChatCluster of the same name.
+fn is_namesake(owner: &OwnerReference, of: &Owner) -> bool {
+    owner.kind == "ChatCluster" && owner.name == of.name && owner.api_version.starts_with(GROUP)
 }
 
 /// Whose an object is.
@@ -64,8 +27,8 @@ pub enum Standing {
 #[must_use]
 pub fn standing(metadata: &ObjectMeta, owner: &Owner) -> Standing {
     match controller(metadata) {
-        Some(found) if owner.is(found) => Standing::Ours,
-        Some(found) if owner.is_namesake(found) => Standing::Predecessor,
+        Some(found) if found.uid == owner.uid => Standing::Ours,
+        Some(found) if is_namesake(found, owner) => Standing::Predecessor,
         Some(_) => Standing::Foreign,
         // Left behind by a deletion that let its children live, or robbed of its owner by hand.
         None => {
@@ -79,6 +42,8 @@ pub fn standing(metadata: &ObjectMeta, owner: &Owner) -> Standing {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
