@@ -12,8 +12,8 @@ use klatch_tests::kube::{
 
 /// Scenes at a time.
 const AT_ONCE: usize = 6;
-/// Every so many writes one is tried, before and after. `KLATCH_CRASH_EVERY=1` tries all of them.
-const EVERY: usize = 2;
+/// Points that are tried, spread evenly. `KLATCH_CRASH_POINTS=1000` tries all there are.
+const POINTS: usize = 100;
 
 async fn whole(scene: &Scene) -> String {
     let uid = scene.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"]);
@@ -51,11 +51,13 @@ async fn killed_between_any_two_writes_it_ends_where_it_would_have() {
     let writes = scene.converge(Point::Never).await.writes();
     check_writes(&writes);
     let expected = Arc::new(whole(&scene).await);
-    let every = std::env::var("KLATCH_CRASH_EVERY").ok().and_then(|text| text.parse().ok()).unwrap_or(EVERY);
+    let wanted = std::env::var("KLATCH_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(POINTS);
     // The last write is the status: after it there is nothing to be killed in.
-    let points: Vec<_> = (1..writes.len()).step_by(every).flat_map(|n| [Point::Before(n), Point::After(n)]).collect();
-    println!("{} writes, {} points", writes.len(), points.len());
-    assert!(points.len() >= 100, "{} points of {} writes", points.len(), writes.len());
+    let all: Vec<_> = (1..writes.len()).flat_map(|number| [Point::Before(number), Point::After(number)]).collect();
+    let tried = wanted.min(all.len());
+    let points: Vec<_> = (0..tried).map(|index| all[index * all.len() / tried]).collect();
+    println!("{} writes, {} points of {}", writes.len(), points.len(), all.len());
+    assert!(points.len() >= POINTS, "{} writes are too few", writes.len());
     let scenes = stream::iter(points).map(|point| tokio::spawn(crash(point, Arc::clone(&expected))));
     let ended: Vec<_> = scenes.buffer_unordered(AT_ONCE).collect().await;
     for one in ended {

@@ -108,7 +108,7 @@ async fn retained_data_is_taken_back_only_by_word() {
         "ingress",
     ] {
         for one in owned(kind) {
-            scene.must(&["delete", kind, one["metadata"]["name"].as_str().unwrap(), "--cascade=orphan"]);
+            scene.must(&["delete", kind, one["metadata"]["name"].as_str().unwrap()]);
         }
     }
     scene.must(&["delete", "chat", "chat"]);

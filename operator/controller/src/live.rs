@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube_client::core::DynamicObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kind::Kind;
 
@@ -23,7 +23,11 @@ impl Live {
     /// From what the client read.
     #[must_use]
     pub fn new(kind: &'static Kind, object: &DynamicObject) -> Self {
-        Self { kind, metadata: object.metadata.clone(), document: serde_json::to_value(object).unwrap_or_default() }
+        let mut document = serde_json::to_value(object).unwrap_or_default();
+        // Items of a list do not say what they are.
+        document["kind"] = json!(kind.name);
+        document["apiVersion"] = json!(kind.resource().api_version);
+        Self { kind, metadata: object.metadata.clone(), document }
     }
 
     /// Its name.
