@@ -47,6 +47,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("klatch-crd", &[]),
     ("klatch-desired", &["klatch-crd", "klatch-settings"]),
     (
+        "klatch-controller",
+        // Identity alone knows how a signing key is written down, and a day is read in domain's words.
+        &["klatch-crd", "klatch-desired", "klatch-service-kit", "klatch-identity", "klatch-domain"],
+    ),
+    (
         "klatch",
         &[
             "klatch-domain",

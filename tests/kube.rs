@@ -4,6 +4,9 @@
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 mod kube_control_plane;
+mod kube_crash;
 mod kube_definition;
 mod kube_objects;
+mod kube_operator;
+mod kube_refusals;
 mod kube_samples;

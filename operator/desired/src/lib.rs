@@ -17,6 +17,7 @@ mod secret;
 mod service;
 mod settings;
 mod size;
+mod stamp;
 mod warning;
 mod workload;
 
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 
 use klatch_crd::ChatCluster;
 
-pub use broker::{Binding, BrokerPlan, Exchange, Permissions, Queue, Topology, User};
+pub use broker::{Binding, BrokerPlan, Exchange, Permissions, Queue, SecretKey, Topology, User};
 pub use name::{LABEL_CLUSTER, LABEL_COMPONENT, LABEL_INSTANCE, LABEL_PART, MANAGER, Names};
 pub use object::Object;
 pub use observed::{Login, Observed};
@@ -33,6 +34,7 @@ pub use role::Role;
 pub use scaling::{CONNECTIONS, Replicas, Writer};
 pub use secret::{Content, SecretShape};
 pub use size::{Pools, Sizes};
+pub use stamp::{APPLIED, Owner};
 pub use warning::Warning;
 
 /// All that is to be.
@@ -49,6 +51,21 @@ pub struct Desired {
     pub sizes: Sizes,
     /// What the user should know.
     pub warnings: Vec<Warning>,
+    /// The address people use, if the cluster leads them in.
+    pub address: Option<String>,
+    /// The message shards.
+    pub shards: Vec<ShardName>,
+}
+
+/// A message shard, as the status tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardName {
+    /// Its number in the slot map.
+    pub id: u16,
+    /// Set and number, or the external shard's own name.
+    pub name: String,
+    /// Its StatefulSet, when the operator runs it.
+    pub stateful_set: Option<String>,
 }
 
 impl Desired {
@@ -87,7 +104,16 @@ pub fn desired(cluster: &ChatCluster, observed: &Observed) -> Desired {
     let context = Context { cluster, observed, names, sizes, shards };
     let phases = phase::phases(&context);
     let warnings = warning::warnings(&context);
+    let shard = |shard: &part::Shard<'_>| ShardName {
+        id: shard.id,
+        name: shard.name.clone(),
+        stateful_set: shard.managed().map(|_| context.names.postgres(&shard.name)),
+    };
     Desired {
+        address: (cluster.spec.endpoint.kind != klatch_crd::EndpointType::None)
+            .then(|| endpoint::public_url(&context))
+            .flatten(),
+        shards: context.shards.iter().map(shard).collect(),
         phases,
         replicas: scaling::replicas(&context),
         topology: broker::topology(&context),

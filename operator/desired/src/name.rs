@@ -27,7 +27,9 @@ pub struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(cluster: &ChatCluster) -> Self {
+    /// Of this ChatCluster.
+    #[must_use]
+    pub fn new(cluster: &ChatCluster) -> Self {
         Self {
             cluster: cluster.metadata.name.clone().unwrap_or_default(),
             namespace: cluster.metadata.namespace.clone(),

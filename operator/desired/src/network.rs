@@ -54,8 +54,9 @@ fn policy(
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(matching(pods)),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: ingress.filter(|rules| !rules.is_empty()),
-            egress: egress.filter(|rules| !rules.is_empty()),
+            // No rules are said as such: what is left out, somebody else may write without being corrected.
+            ingress: Some(ingress.unwrap_or_default()),
+            egress: Some(egress.unwrap_or_default()),
         }),
     })
 }

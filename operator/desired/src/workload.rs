@@ -125,6 +125,8 @@ fn container(context: &Context<'_>, role: Role) -> Container {
         args: Some(vec!["--settings".to_owned(), place::SETTINGS.to_owned()]),
         ports: long_lived.then(|| pod::container_ports(role.ports())),
         resources: Some(pod::resources(role, said(context, role).resources)),
+        // The status of a ChatCluster says why a migration failed, in its own words.
+        termination_message_policy: (role == Role::Migrate).then(|| "FallbackToLogsOnError".to_owned()),
         security_context: Some(pod::container_security()),
         volume_mounts: Some(mounts),
         // It waits for what it stands on for a minute, then ends and is started again: five minutes are patience enough.

@@ -2,10 +2,15 @@
 //! process, whatever becomes of it.
 
 pub mod audit;
+pub mod brokers;
 pub mod cluster;
 pub mod control_plane;
+pub mod fuse;
 pub mod kubectl;
 mod part;
+pub mod scene;
+pub mod snapshot;
+pub mod stand_in;
 mod sweeper;
 
 use std::{

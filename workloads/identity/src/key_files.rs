@@ -67,10 +67,24 @@ fn read(path: &Path) -> Result<Key, KeyError> {
     Key::from_pkcs8(pkcs8, file.signs_from).map_err(damaged)
 }
 
+/// A new key as the file that [`Keys::open_existing`](crate::Keys::open_existing) reads: its name and what is in it. For whoever
+/// keeps keys elsewhere than in a folder.
+///
+/// # Errors
+/// [`KeyError::Crypto`] when the system gives no random numbers.
+pub fn new_key_file(signs_from: Timestamp) -> Result<(String, Vec<u8>), KeyError> {
+    let key = Key::generate(signs_from).map_err(KeyError::Crypto)?;
+    Ok((format!("{}{SUFFIX}", key.kid), text(&key)?))
+}
+
+fn text(key: &Key) -> Result<Vec<u8>, KeyError> {
+    let file = KeyFile { signs_from: key.signs_from, pkcs8: STANDARD.encode(&key.pkcs8) };
+    serde_json::to_vec(&file).map_err(|_| KeyError::Crypto("the new key cannot be written as JSON"))
+}
+
 /// Writes a key so that after a crash it is there whole, or not at all.
 pub(crate) fn write(folder: &Path, key: &Key) -> Result<(), KeyError> {
-    let file = KeyFile { signs_from: key.signs_from, pkcs8: STANDARD.encode(&key.pkcs8) };
-    let text = serde_json::to_vec(&file).map_err(|_| KeyError::Crypto("the new key cannot be written as JSON"))?;
+    let text = text(key)?;
     let unfinished = folder.join(format!("{UNFINISHED}{}", key.kid));
     let finished = path_of(folder, &key.kid);
     let step = |step, path: &Path| {

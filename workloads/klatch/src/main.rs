@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Command::Api(arguments) => process::run::<ApiProcess>(&arguments),
         Command::Migrate(arguments) => process::migrate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Dependency(command) => dependency::run(&command),
-        Command::Plan(arguments) => plan::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::User(command) => admin::run(command).map(|()| ExitCode::SUCCESS),
         Command::Keys(command) => admin::run_keys(command).map(|()| ExitCode::SUCCESS),
         Command::Backup(arguments) => backup::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -1,9 +1,11 @@
 //! `klatch plan`: what the operator would do with a manifest, by the operator's own code, without a cluster.
 
+mod difference;
+mod kubectl;
 mod objects;
 mod table;
 
-use std::{io::Read, path::PathBuf};
+use std::{io::Read, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use klatch_crd::{Refusal, check::MANIFEST_BYTES, read_manifest};
@@ -26,7 +28,8 @@ enum Output {
 /// `klatch plan`
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is changed and no cluster is asked: it works offline. A manifest that an apiserver would refuse is refused \
+    after_help = "Nothing is changed, and without --diff no cluster is asked: it works offline. With --diff the cluster of your kubeconfig is \
+asked by kubectl, which must be installed: exit code 0 says that nothing would change, 1 that something would. A manifest that an apiserver would refuse is refused \
 with the same sentences, and exit code 3. What a cluster alone can tell - missing Secrets, a missing storage class - shows in the \
 ChatCluster's status after the apply."
 )]
@@ -40,22 +43,29 @@ pub(crate) struct Arguments {
     /// How it is shown.
     #[arg(short, long, value_enum, default_value = "table")]
     output: Output,
+    /// What would change in the cluster that kubectl speaks to, field by field.
+    #[arg(long, conflicts_with = "output")]
+    diff: bool,
 }
 
 /// Plans and prints.
 ///
 /// # Errors
 /// A manifest that cannot be read, or that an apiserver would refuse.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = read(arguments)?;
     let mut cluster = read_manifest(&text).map_err(|refusals| refused(arguments, &refusals))?;
     cluster.metadata.namespace.get_or_insert_with(|| arguments.namespace.clone());
+    if arguments.diff {
+        return difference::show(cluster);
+    }
     let desired = desired(&cluster, &Observed::offline());
     let shown = match arguments.output {
         Output::Table => table::render(&cluster, &desired, Form::choose_text(false)),
         Output::Yaml => objects::render(&desired)?,
     };
-    Ok(output::line(shown.trim_end())?)
+    output::line(shown.trim_end())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn read(arguments: &Arguments) -> anyhow::Result<String> {

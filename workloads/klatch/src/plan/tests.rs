@@ -4,7 +4,7 @@ use super::*;
 
 fn arguments(sample: &str, output: Output) -> Arguments {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samples/chatcluster").join(sample);
-    Arguments { file, namespace: "talk".to_owned(), output }
+    Arguments { file, namespace: "talk".to_owned(), output, diff: false }
 }
 
 fn plan(sample: &str) -> (klatch_crd::ChatCluster, klatch_desired::Desired) {

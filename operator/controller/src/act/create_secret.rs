@@ -1,0 +1,71 @@
+//! Secrets: made once, never overwritten.
+
+use k8s_openapi::api::core::v1::Secret;
+use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
+use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
+
+use super::Done;
+use crate::{
+    failure::{Failure, Step},
+    make,
+    observe::OwnSecret,
+    plan::{
+        data::USED_BY,
+        secrets::secret_standing,
+        standing::{Owner, Standing},
+    },
+};
+
+/// Makes a Secret of this shape, for the data of this id.
+///
+/// # Errors
+/// What the apiserver said, or that the system gives no random numbers.
+pub async fn create_secret(
+    client: &Client,
+    owner: &Owner,
+    cluster_id: &str,
+    labels: &std::collections::BTreeMap<String, String>,
+    shape: &SecretShape,
+    owned: bool,
+) -> Result<Done, Failure> {
+    let what = || format!("make Secret {}", shape.name);
+    let data = make::contents(shape, &owner.namespace).map_err(|error| Failure::passing(Step::Apply, what(), error))?;
+    let mut labels = labels.clone();
+    if shape.retained {
+        labels.insert(LABEL_CLUSTER.to_owned(), cluster_id.to_owned());
+    }
+    let reference = serde_json::from_value(owner.reference()).ok().filter(|_| owned);
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(shape.name.clone()),
+            namespace: Some(owner.namespace.clone()),
+            labels: Some(labels),
+            annotations: Some([(USED_BY.to_owned(), owner.uid.clone())].into()),
+            owner_references: reference.map(|one| vec![one]),
+            ..ObjectMeta::default()
+        },
+        data: Some(data),
+        type_: Some("Opaque".to_owned()),
+        ..Secret::default()
+    };
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+    let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    match api.create(&parameters, &secret).await {
+        Ok(_) => Ok(Done::Other),
+        // Made by a pass whose answer was lost, or somebody else's, or one of ours that lost its label.
+        Err(Error::Api(status)) if status.code == 409 => whose(&api, owner, &shape.name).await,
+        Err(error) => Err(Failure::api(Step::Apply, what)(error)),
+    }
+}
+
+async fn whose(api: &Api<Secret>, owner: &Owner, name: &str) -> Result<Done, Failure> {
+    let found = api.get_metadata_opt(name).await;
+    let found = found.map_err(Failure::api(Step::Apply, || format!("look at Secret {name}")))?;
+    let Some(found) = found else { return Ok(Done::Other) };
+    let secret = OwnSecret { metadata: found.metadata };
+    Ok(match secret_standing(&secret, owner) {
+        Standing::Ours => Done::Other,
+        Standing::Predecessor => Done::InTheWay(format!("Secret {name}")),
+        Standing::Foreign => Done::Foreign(format!("Secret {name}")),
+    })
+}

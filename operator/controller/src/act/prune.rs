@@ -1,0 +1,34 @@
+//! Deletes what is wanted no more.
+
+use kube_client::{
+    Client,
+    api::{DeleteParams, Preconditions, PropagationPolicy},
+};
+
+use crate::{
+    failure::{Failure, Step},
+    live::Live,
+    observe::api,
+    plan::standing::Owner,
+};
+
+/// Deletes exactly the object that was looked at: a namesake, or one that changed meanwhile, stays.
+///
+/// # Errors
+/// What the apiserver said. What is gone already is no error.
+pub async fn prune(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
+    let parameters = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        preconditions: Some(Preconditions {
+            uid: Some(live.uid().to_owned()),
+            resource_version: live.metadata.resource_version.clone(),
+        }),
+        ..DeleteParams::default()
+    };
+    let what = || format!("delete {} {}", live.kind.name, live.name());
+    let api = api(client, &owner.namespace, &live.kind.resource());
+    match api.delete(live.name(), &parameters).await {
+        Err(error) if Failure::is_not_found(&error) => Ok(()),
+        other => other.map(drop).map_err(Failure::api(Step::Prune, what)),
+    }
+}

@@ -1,0 +1,159 @@
+//! A pass over one ChatCluster: observe, validate, ask what is to be, find the next step, apply, prune, report.
+
+mod phases;
+mod topology;
+
+use std::time::Instant;
+
+use klatch_crd::ChatCluster;
+use klatch_desired::{Desired, Login, Names, Observed, desired};
+
+use crate::{
+    Key,
+    act::{self, report},
+    failure::{Cause, Failure},
+    observe::{self, World},
+    operator::Operator,
+    plan::{
+        conditions::View,
+        data::{ADOPT, Data, data},
+        gate::Topology,
+        outcome::Outcome,
+        standing::Owner,
+    },
+};
+
+/// What a pass learns on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) desired: Option<Desired>,
+    pub(crate) topology: Option<Topology>,
+}
+
+/// One pass, and when the next one begins. Dropping it in between is safe: every step is found again from what is so.
+pub async fn pass(operator: &Operator, key: &Key) -> std::time::Duration {
+    let begun = Instant::now();
+    let (outcome, failures) = match observe::resource(&operator.client, key).await {
+        Ok(Some(cluster)) if cluster.metadata.deletion_timestamp.is_none() => look_after(operator, key, &cluster).await,
+        // What it owned ends with it, and what it did not own stays: there is nothing to do.
+        Ok(_) => {
+            operator.memory.forget(key);
+            (Outcome::Settled, 0)
+        }
+        Err(failure) => count(operator, key, Outcome::Failed(failure)),
+    };
+    let next = outcome.next(failures);
+    operator.metrics.passed(outcome.name(), begun.elapsed());
+    match &outcome {
+        Outcome::Failed(failure) => tracing::warn!(%key, failures, next_s = next.as_secs(), "{failure}"),
+        Outcome::Blocked { reason, message } => tracing::info!(%key, reason, "{message}"),
+        other => tracing::debug!(%key, outcome = other.name(), "passed"),
+    }
+    next
+}
+
+/// Failures in a row.
+fn count(operator: &Operator, key: &Key, outcome: Outcome) -> (Outcome, u32) {
+    let failures = operator.memory.count(key, matches!(outcome, Outcome::Failed(_)));
+    (outcome, failures)
+}
+
+async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster) -> (Outcome, u32) {
+    operator.memory.refer(key, observe::references(cluster));
+    let owner = Owner::of(cluster);
+    let mut findings = Findings::default();
+    let (world, outcome) = match observe::world(&operator.client, key, cluster).await {
+        Err(failure) => (None, Outcome::Failed(failure)),
+        Ok(mut world) => {
+            let outcome = step(operator, cluster, &owner, &mut world, &mut findings).await;
+            (Some(world), outcome.unwrap_or_else(Outcome::Failed))
+        }
+    };
+    let (outcome, failures) = count(operator, key, outcome);
+    let view = View {
+        cluster,
+        desired: findings.desired.as_ref(),
+        world: world.as_ref(),
+        topology: findings.topology.as_ref(),
+        outcome: &outcome,
+        failures,
+    };
+    match report::report(operator, &owner, &view).await {
+        Ok(()) => (outcome, failures),
+        // What was done is done; that it could not be told is a reason to come back soon.
+        Err(failure) if matches!(outcome, Outcome::Failed(_)) => {
+            tracing::debug!(%key, "{failure}");
+            (outcome, failures)
+        }
+        Err(failure) => count(operator, key, Outcome::Failed(failure)),
+    }
+}
+
+async fn step(
+    operator: &Operator,
+    cluster: &ChatCluster,
+    owner: &Owner,
+    world: &mut World,
+    findings: &mut Findings,
+) -> Result<Outcome, Failure> {
+    let consent = cluster.metadata.annotations.as_ref().and_then(|all| all.get(ADOPT)).map(String::as_str);
+    let cluster_id = match data(world, owner, consent) {
+        Data::Ours(id) => id,
+        Data::Found { message } => return Ok(Outcome::Blocked { reason: "RetainedDataFound", message }),
+        Data::Adopted { secrets, .. } if !cluster.spec.paused => {
+            for name in &secrets {
+                act::adopt(&operator.client, owner, name).await?;
+            }
+            return Ok(Outcome::Progress { message: "took over the data of an earlier ChatCluster".to_owned() });
+        }
+        Data::Adopted { id, .. } => id,
+    };
+    let observed = Observed { cluster_id, login: Login::A, rotations: 0, http_routes: world.http_routes };
+    let desired = &*findings.desired.insert(desired(cluster, &observed));
+    if cluster.spec.paused {
+        return Ok(Outcome::Settled);
+    }
+    if let Some(blocked) = missing_secret(world, false) {
+        return Ok(blocked);
+    }
+    if let Some(warning) = desired.warnings.iter().find(|warning| warning.blocking) {
+        return Ok(Outcome::Blocked { reason: warning.reason, message: warning.sentence.clone() });
+    }
+    let labels = Names::new(cluster).labels();
+    let walk = phases::Walk { operator, cluster, owner, cluster_id: &observed.cluster_id, labels: &labels };
+    if let Some(outcome) = walk.secrets(desired, world).await? {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = walk.phases(desired, world, &mut findings.topology).await? {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = walk.prune(desired, world).await? {
+        return Ok(outcome);
+    }
+    if let Some(blocked) = missing_secret(world, true) {
+        return Ok(blocked);
+    }
+    Ok(walk.settled(desired, world))
+}
+
+/// A Secret of the user that is not there, or not whole.
+fn missing_secret(world: &World, later: bool) -> Option<Outcome> {
+    let of_time = world.user_secrets.iter().filter(|secret| secret.reference.later == later);
+    let mut sentences = of_time.filter_map(|secret| {
+        let name = &secret.reference.name;
+        let keys = if secret.there { &secret.lacks } else { &secret.reference.keys };
+        match (secret.there, keys.as_slice()) {
+            (true, []) => None,
+            (true, keys) => Some(format!("Secret {name} lacks {}", keys.join(" and "))),
+            (false, []) => Some(format!("there is no Secret {name}")),
+            (false, keys) => Some(format!("there is no Secret {name}: make it, with {}", keys.join(" and "))),
+        }
+    });
+    let message = sentences.next()?;
+    Some(Outcome::Blocked { reason: "SecretMissing", message })
+}
+
+/// Whether the same again soon may help.
+pub(crate) const fn passes(failure: &Failure) -> bool {
+    matches!(failure.cause, Cause::Passing)
+}

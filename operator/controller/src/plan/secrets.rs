@@ -1,0 +1,61 @@
+//! Which Secrets are to be made, and which are to belong to somebody else.
+
+use klatch_crd::DeletionPolicy;
+use klatch_desired::{Desired, SecretShape};
+
+use super::{
+    data::USED_BY,
+    standing::{Owner, Standing, standing},
+};
+use crate::{
+    live::controller,
+    observe::{OwnSecret, World},
+};
+
+/// Secrets that are not there.
+#[must_use]
+pub fn missing<'a>(desired: &'a Desired, world: &World) -> Vec<&'a SecretShape> {
+    desired.secrets().filter(|shape| !world.secrets.iter().any(|secret| secret.name() == shape.name)).collect()
+}
+
+/// A Secret of ours whose owner is another than it should be: with the policy Delete it ends with the resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// Its name.
+    pub name: String,
+    /// The version that was looked at.
+    pub resource_version: String,
+    /// Whether it is to be owned.
+    pub owned: bool,
+}
+
+/// Whether a Secret of this shape ends with the resource.
+#[must_use]
+pub fn is_owned(shape: &SecretShape, policy: DeletionPolicy) -> bool {
+    !shape.retained || policy == DeletionPolicy::Delete
+}
+
+/// Secrets to hand over.
+#[must_use]
+pub fn handovers(desired: &Desired, policy: DeletionPolicy, owner: &Owner, world: &World) -> Vec<Handover> {
+    let of = |shape: &SecretShape| {
+        let secret = world.secrets.iter().find(|secret| secret.name() == shape.name)?;
+        let owned = is_owned(shape, policy);
+        let is = controller(&secret.metadata).is_some_and(|one| one.uid == owner.uid);
+        (is != owned).then(|| Handover {
+            name: shape.name.clone(),
+            resource_version: secret.metadata.resource_version.clone().unwrap_or_default(),
+            owned,
+        })
+    };
+    desired.secrets().filter_map(of).collect()
+}
+
+/// Whose a Secret with a name that we want is.
+#[must_use]
+pub fn secret_standing(secret: &OwnSecret, owner: &Owner) -> Standing {
+    match secret.annotation(USED_BY) {
+        Some(uid) if uid == owner.uid => Standing::Ours,
+        _ => standing(&secret.metadata, owner),
+    }
+}

@@ -1,0 +1,159 @@
+//! When to look: watches wake a pass, and decide nothing. What they miss is found by the next pass, which comes anyway.
+
+mod brokers;
+mod changed;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
+use klatch_crd::ChatCluster;
+use klatch_desired::{LABEL_INSTANCE, MANAGER};
+use kube_client::{
+    Api, Client, Resource,
+    core::{ApiResource, DynamicObject, ObjectMeta, PartialObjectMeta},
+};
+use kube_runtime::{
+    WatchStreamExt,
+    controller::{Action, Config, ReconcileRequest, applier},
+    reflector::{self, ObjectRef},
+    watcher,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Key,
+    kind::{KINDS, OPTIONAL},
+    live::controller,
+    operator::Operator,
+    pass::pass,
+};
+
+/// Passes at a time.
+const CONCURRENCY: u16 = 16;
+/// Changes that come together are looked at together.
+const DEBOUNCE: Duration = Duration::from_millis(150);
+
+/// The resource, as far as a watch knows it.
+type Seen = PartialObjectMeta<ChatCluster>;
+type Wakes = stream::BoxStream<'static, ObjectRef<Seen>>;
+
+/// Looks after every ChatCluster of these namespaces (none: of all) until told to stop. Passes under way then end where they are.
+pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: CancellationToken) {
+    let scopes: Vec<Option<&str>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|one| Some(one.as_str())).collect() };
+    let (store, writer) = reflector::store();
+    let resources = scopes.iter().map(|scope| {
+        watcher(api::<ChatCluster>(&operator.client, *scope), watcher::Config::default()).default_backoff().boxed()
+    });
+    // One store for all namespaces: a list of one of them is no list of all, so each adds what it has seen.
+    let resources = reflector::reflector(writer, stream::select_all(resources).filter_map(one_by_one).boxed());
+    let resources =
+        resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
+    let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers::wakes(Arc::clone(&operator)).boxed()];
+    for scope in scopes {
+        wakes.push(secrets(&operator, scope));
+        wakes.extend(
+            KINDS
+                .iter()
+                .filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim")
+                .map(|kind| owned(dynamic_api(&operator.client, scope, &kind.resource()), kind.gate)),
+        );
+    }
+    let queue = stream::select_all(wakes).map(|wake| Ok::<_, Infallible>(ReconcileRequest::from(wake)));
+    let queue = queue.take_until(stop.clone().cancelled_owned());
+    let passes = applier(
+        |seen: Arc<Seen>, operator: Arc<Operator>| {
+            Box::pin(async move {
+                let key = key(&seen.metadata);
+                Ok::<_, Infallible>(Action::requeue(pass(&operator, &key).await))
+            })
+        },
+        |_, never, _| match *never {},
+        Arc::clone(&operator),
+        store,
+        queue,
+        Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY),
+    );
+    let mut passes = std::pin::pin!(passes.take_until(stop.cancelled_owned()));
+    while let Some(passed) = passes.next().await {
+        if let Err(error) = passed {
+            // Somebody woke a ChatCluster that is gone.
+            tracing::debug!(%error, "no pass");
+        }
+    }
+}
+
+/// A store is cleared when a list begins, and several streams share it: lists are taken as single news. What is gone is found by
+/// the pass, which asks for it by name.
+async fn one_by_one(event: watcher::Result<watcher::Event<Seen>>) -> Option<watcher::Result<watcher::Event<Seen>>> {
+    match event {
+        Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+        Ok(watcher::Event::InitApply(seen)) => Some(Ok(watcher::Event::Apply(seen))),
+        Ok(event) => Some(Ok(event)),
+        Err(error) => {
+            tracing::warn!(%error, "a watch ended; it begins again");
+            None
+        }
+    }
+}
+
+/// Metadata of a kind of ours, of one namespace or of all.
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<PartialObjectMeta<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// The same of any kind.
+fn dynamic_api(client: &Client, scope: Option<&str>, kind: &ApiResource) -> Api<PartialObjectMeta<DynamicObject>> {
+    match scope {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
+        None => Api::all_with(client.clone(), kind),
+    }
+}
+
+fn key(metadata: &ObjectMeta) -> Key {
+    Key { namespace: metadata.namespace.clone().unwrap_or_default(), name: metadata.name.clone().unwrap_or_default() }
+}
+
+fn wake(key: &Key) -> ObjectRef<Seen> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}
+
+/// The ChatCluster that an object belongs to, by its owner, else by its label.
+fn owner(metadata: &ObjectMeta) -> Option<ObjectRef<Seen>> {
+    let owner = controller(metadata).filter(|owner| owner.kind == "ChatCluster").map(|owner| owner.name.clone());
+    let label = || metadata.labels.as_ref()?.get(LABEL_INSTANCE).cloned();
+    let name = owner.or_else(label)?;
+    Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
+}
+
+/// News of objects of a kind.
+fn owned(api: Api<PartialObjectMeta<DynamicObject>>, gate: bool) -> Wakes {
+    let config = watcher::Config::default().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
+    let events = watcher(api, config).default_backoff();
+    changed::changed(events, gate).filter_map(|metadata| async move { owner(&metadata) }).boxed()
+}
+
+/// News of Secrets: of ours, and of those that a resource names. Their metadata alone is watched.
+fn secrets(operator: &Arc<Operator>, scope: Option<&str>) -> Wakes {
+    let operator = Arc::clone(operator);
+    let events = watcher(api::<Secret>(&operator.client, scope), watcher::Config::default()).default_backoff();
+    let woken = move |metadata: ObjectMeta| {
+        let seen = key(&metadata);
+        let mut wakes: Vec<_> = operator.memory.who_refers(&seen.namespace, &seen.name).iter().map(wake).collect();
+        if crate::live::texts(metadata.labels.as_ref())
+            .get("app.kubernetes.io/managed-by")
+            .is_some_and(|by| by == MANAGER)
+        {
+            wakes.extend(owner(&metadata));
+        }
+        stream::iter(wakes)
+    };
+    changed::changed(events, true).flat_map(woken).boxed()
+}

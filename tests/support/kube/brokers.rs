@@ -1,0 +1,138 @@
+//! Management APIs in memory: what is put there stands there.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use klatch_controller::broker::{Broker, BrokerError, Request};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use klatch_controller::client::{Call, Guard};
+
+/// Brokers in memory. What guards the apiserver guards them, too.
+#[derive(Default)]
+pub struct Brokers {
+    /// By path below `/api/`.
+    there: Mutex<BTreeMap<String, Value>>,
+}
+
+impl Brokers {
+    /// Everything that stands there, in words.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let lines: Vec<_> = self.there.lock().iter().map(|(path, body)| format!("{path} {}", hidden(body))).collect();
+        lines.join("\n")
+    }
+
+    /// Takes away what has this in its path.
+    ///
+    /// # Panics
+    /// When nothing has.
+    pub fn delete(&self, part: &str) {
+        let mut there = self.there.lock();
+        let before = there.len();
+        there.retain(|path, _| !path.contains(part));
+        assert!(there.len() < before, "nothing of {part} is there");
+    }
+}
+
+/// Passwords differ each time.
+fn hidden(body: &Value) -> Value {
+    let mut body = body.clone();
+    if body["password"].is_string() {
+        body["password"] = json!("hidden");
+    }
+    body
+}
+
+/// A way to them.
+pub struct Guarded {
+    /// Where it leads.
+    pub brokers: Arc<Brokers>,
+    /// Who has a say.
+    pub guards: Vec<Arc<dyn Guard>>,
+}
+
+#[async_trait]
+impl Broker for Guarded {
+    async fn call(&self, request: Request<'_>) -> Result<Option<Value>, BrokerError> {
+        let (kind, name) = request.path.split_once('/').expect("a path of two parts");
+        let call = Call {
+            verb: request.verb.to_owned(),
+            kind: format!("rabbitmq/{kind}"),
+            namespace: String::new(),
+            name: name.to_owned(),
+            watch: false,
+        };
+        for guard in &self.guards {
+            guard.before(&call).map_err(|refused| BrokerError::Unreachable(refused.0))?;
+        }
+        let answer = self.brokers.answer(&request);
+        for guard in &self.guards {
+            guard.after(&call).map_err(|refused| BrokerError::Unreachable(refused.0))?;
+        }
+        Ok(answer)
+    }
+}
+
+impl Brokers {
+    fn answer(&self, request: &Request<'_>) -> Option<Value> {
+        let mut there = self.there.lock();
+        if request.verb != "GET" {
+            let body = request.body.clone().unwrap_or_default();
+            let key = body["routing_key"].as_str().map_or(String::new(), |key| format!("#{key}"));
+            there.insert(format!("{}{key}", request.path), body);
+            return Some(Value::Null);
+        }
+        let parts: Vec<&str> = request.path.split('/').collect();
+        let below = |prefix: String| -> Vec<(String, Value)> {
+            let found =
+                there.iter().filter_map(|(path, body)| Some((path.strip_prefix(&prefix)?.to_owned(), body.clone())));
+            found.collect()
+        };
+        match parts.as_slice() {
+            ["users", name] => {
+                let user = there.get(&format!("users/{name}"))?;
+                Some(json!({"password_hash": hash(user["password"].as_str()?)}))
+            }
+            ["vhosts", vhost, "permissions"] => Some(Value::Array(
+                below(format!("permissions/{vhost}/"))
+                    .into_iter()
+                    .map(|(user, body)| json!({"user": user, "configure": body["configure"], "write": body["write"], "read": body["read"]}))
+                    .collect(),
+            )),
+            ["exchanges", vhost] => Some(Value::Array(
+                below(format!("exchanges/{vhost}/"))
+                    .into_iter()
+                    .map(|(name, body)| json!({"name": name, "type": body["type"], "durable": true}))
+                    .collect(),
+            )),
+            ["queues", vhost] => Some(Value::Array(
+                below(format!("queues/{vhost}/"))
+                    .into_iter()
+                    .map(|(name, body)| json!({"name": name, "arguments": body["arguments"], "durable": true}))
+                    .collect(),
+            )),
+            ["bindings", vhost] => Some(Value::Array(
+                below(format!("bindings/{vhost}/e/"))
+                    .into_iter()
+                    .filter_map(|(path, body)| {
+                        let (exchange, rest) = path.split_once("/q/")?;
+                        let (queue, _) = rest.split_once('#')?;
+                        Some(json!({"source": exchange, "destination": queue, "destination_type": "queue", "routing_key": body["routing_key"]}))
+                    })
+                    .collect(),
+            )),
+            _ => there.get(&request.path).cloned(),
+        }
+    }
+}
+
+/// As RabbitMQ hashes passwords, with a salt of zeros.
+fn hash(password: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new().chain_update([0_u8; 4]).chain_update(password).finalize();
+    STANDARD.encode([&[0_u8; 4], digest.as_slice()].concat())
+}

@@ -1,0 +1,81 @@
+//! Stands in for nodes and for the controllers of pods: says of StatefulSets and Deployments that they are ready, and of Jobs that
+//! they are done.
+
+use klatch_controller::{kind::Kind, live::Live, plan::gate};
+use kube_client::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams},
+    core::DynamicObject,
+};
+use serde_json::{Value, json};
+
+/// How Jobs end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jobs {
+    /// Well.
+    Complete,
+    /// With this said of them.
+    Fail(&'static str),
+}
+
+/// Objects of this kind in a namespace.
+///
+/// # Panics
+/// When they cannot be listed.
+pub async fn list(client: &Client, namespace: &str, kind: &'static Kind) -> Vec<Live> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+    let list = api.list(&ListParams::default()).await.expect("a list");
+    list.items.iter().map(|object| Live::new(kind, object)).collect()
+}
+
+/// Marks everything of a namespace that is not ready yet.
+///
+/// # Panics
+/// When the apiserver refuses it.
+pub async fn mark(client: &Client, namespace: &str, jobs: Jobs) {
+    for name in ["StatefulSet", "Deployment", "Job"] {
+        let kind = Kind::of(name).expect("a kind");
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+        for live in list(client, namespace, kind).await {
+            let Some(status) = status(&live, jobs) else { continue };
+            let patch = Patch::Merge(json!({"status": status}));
+            let patched = api.patch_status(live.name(), &PatchParams::default(), &patch).await;
+            patched.unwrap_or_else(|error| panic!("{name} {}: {error}", live.name()));
+        }
+    }
+}
+
+fn status(live: &Live, jobs: Jobs) -> Option<Value> {
+    let replicas = live.number("/spec/replicas").unwrap_or(1);
+    let seen = live.metadata.generation;
+    match live.kind.name {
+        "StatefulSet" if !gate::stateful_set_ready(live) => Some(json!({
+            "observedGeneration": seen, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas,
+            "currentReplicas": replicas, "availableReplicas": replicas,
+        })),
+        "Deployment" if !gate::deployment_ready(live) => Some(json!({
+            "observedGeneration": seen, "replicas": replicas, "readyReplicas": replicas, "updatedReplicas": replicas,
+            "availableReplicas": replicas,
+        })),
+        "Job" if live.condition("Complete").is_none() && live.condition("Failed").is_none() => Some(job(jobs)),
+        _ => None,
+    }
+}
+
+fn job(jobs: Jobs) -> Value {
+    let now = "2026-01-01T00:00:00Z";
+    let condition = |kind: &str, message: &str| {
+        json!({"type": kind, "status": "True", "reason": "StandIn", "message": message,
+               "lastProbeTime": now, "lastTransitionTime": now})
+    };
+    match jobs {
+        Jobs::Complete => json!({
+            "startTime": now, "completionTime": now, "succeeded": 1,
+            "conditions": [condition("SuccessCriteriaMet", ""), condition("Complete", "")],
+        }),
+        Jobs::Fail(message) => json!({
+            "startTime": now, "failed": 4,
+            "conditions": [condition("FailureTarget", message), condition("Failed", message)],
+        }),
+    }
+}

@@ -1,0 +1,89 @@
+//! `klatch plan --diff`: what would change in a cluster. The objects are those that the operator would send, to the byte, so what is
+//! shown is what an apply of the manifest comes to.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use klatch_crd::ChatCluster;
+use klatch_desired::{Desired, LABEL_INSTANCE, Login, MANAGER, Observed, Owner, Writer, desired};
+use serde_json::{Value, json};
+
+use super::kubectl;
+use crate::output;
+
+/// Kinds whose objects the operator deletes when they are wanted no more.
+const DELETED: &str = "services,statefulsets,jobs,poddisruptionbudgets,horizontalpodautoscalers,ingresses";
+/// Exit code: something would change.
+const DIFFERENT: u8 = 1;
+
+/// Shows it.
+///
+/// # Errors
+/// A cluster that does not answer.
+pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
+    let (name, namespace) = (text(cluster.metadata.name.as_ref()), text(cluster.metadata.namespace.as_ref()));
+    let live = kubectl::get(&["chatclusters.klatch.dev", &name, "--namespace", &namespace])?;
+    let Some(live) = live else {
+        output::line(&format!(
+            "there is no ChatCluster {name} in {namespace}: all of it would be made; see without --diff"
+        ))?;
+        return Ok(ExitCode::from(DIFFERENT));
+    };
+    cluster.metadata.uid = live.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+    let owner = Owner::of(&cluster);
+    let selector = format!("{LABEL_INSTANCE}={name},app.kubernetes.io/managed-by={MANAGER}");
+    let of = |kinds: &str| kubectl::get(&[kinds, "--namespace", &namespace, "--selector", &selector]);
+    let there = of(DELETED)?.unwrap_or_default();
+    let deployments = of("deployments")?.unwrap_or_default();
+    let observed = Observed {
+        cluster_id: cluster_id(&there).unwrap_or_else(|| owner.uid.clone()),
+        login: Login::A,
+        rotations: 0,
+        http_routes: true,
+    };
+    let desired = desired(&cluster, &observed);
+    let mut lines = replicas(&desired, &deployments);
+    lines.extend(deletions(&desired, &there));
+    let objects: Vec<_> = desired.objects().map(|object| object.stamped(&owner).0).collect();
+    let differ = kubectl::diff(&json!({"apiVersion": "v1", "kind": "List", "items": objects}), MANAGER)?;
+    lines.iter().try_for_each(|line| output::line(line))?;
+    if differ || !lines.is_empty() {
+        return Ok(ExitCode::from(DIFFERENT));
+    }
+    output::line("nothing would change")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(some: Option<&String>) -> String {
+    some.cloned().unwrap_or_default()
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list["items"].as_array().into_iter().flatten()
+}
+
+/// As the services of the cluster know it: data that was taken over has an earlier one's.
+fn cluster_id(there: &Value) -> Option<String> {
+    let environments = items(there).filter_map(|one| one.pointer("/spec/template/spec/containers/0/env"));
+    let mut variables = environments.filter_map(Value::as_array).flatten();
+    let found = variables.find(|one| one["name"] == klatch_settings::dependency::ENV_CLUSTER_ID)?;
+    found["value"].as_str().map(str::to_owned)
+}
+
+fn replicas(desired: &Desired, deployments: &Value) -> Vec<String> {
+    let fixed = desired.replicas.iter().filter(|one| one.writer == Writer::Operator);
+    let changed = fixed.filter_map(|one| {
+        let live = items(deployments).find(|live| live["metadata"]["name"] == one.deployment.as_str())?;
+        let is = live["spec"]["replicas"].as_u64()?;
+        (is != u64::from(one.replicas))
+            .then(|| format!("replicas of Deployment {}: {is} now, {} then", one.deployment, one.replicas))
+    });
+    changed.collect()
+}
+
+fn deletions(desired: &Desired, there: &Value) -> Vec<String> {
+    let wanted: BTreeSet<_> = desired.objects().map(|object| (object.kind(), object.name())).collect();
+    let name = |one: &Value| Some((one["kind"].as_str()?.to_owned(), one["metadata"]["name"].as_str()?.to_owned()));
+    let unwanted =
+        items(there).filter_map(name).filter(|(kind, name)| !wanted.contains(&(kind.as_str(), name.as_str())));
+    unwanted.map(|(kind, name)| format!("{kind} {name} would be deleted")).collect()
+}
