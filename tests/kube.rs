@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
+mod kube_chart;
 mod kube_control_plane;
 mod kube_crash;
 mod kube_definition;
 mod kube_objects;
 mod kube_operator;
+mod kube_process;
 mod kube_refusals;
 mod kube_samples;
