@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
+mod kube_chart;
 mod kube_control_plane;
 mod kube_crash;
 mod kube_definition;

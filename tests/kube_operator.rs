@@ -19,12 +19,12 @@ async fn ten_lines_become_a_cluster_that_says_so() {
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
     let status = scene.status().await;
-    assert_eq!(scene.condition("Ready").await.0, true, "{status:#?}");
+    assert!(scene.condition("Ready").await.0, "{status:#?}");
     for kind in ["GatewayReady", "MessagesReady", "DirectoryReady", "BrokerReady", "CacheReady", "SchemaMigrated"] {
         assert!(scene.condition(kind).await.0, "{kind}: {status:#?}");
     }
     assert_eq!(scene.condition("HighlyAvailable").await.1, "SingleInstance");
-    assert_eq!(scene.condition("Stalled").await.0, false);
+    assert!(!scene.condition("Stalled").await.0);
     assert_eq!(status.version.as_deref(), Some("0.1.0"));
     assert_eq!(status.endpoints[0].url, "https://chat.example.com");
     assert_eq!(status.gateway.unwrap().ready_replicas, 2);

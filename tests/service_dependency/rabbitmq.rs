@@ -1,6 +1,7 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use klatch_bus::rabbitmq::{self, BrokerAddress, Options, Topology};
+use klatch_controller::broker::{BrokerLogin, HttpBroker, ensure};
 use klatch_crd::read_manifest;
 use klatch_desired::{BrokerPlan, Observed, desired};
 use klatch_tests::services::process::{Process, free_port};
@@ -79,27 +80,16 @@ impl Broker {
         }
     }
 
-    /// Makes what a plan says, in its order.
-    async fn make(&self, plan: &BrokerPlan) {
-        let vhost = &plan.vhost;
-        self.ask(Method::PUT, &format!("vhosts/{vhost}"), json!({})).await;
-        for user in &plan.users {
-            let name = &user.name;
-            self.ask(Method::PUT, &format!("users/{name}"), json!({"password": PASSWORD, "tags": ""})).await;
-            self.ask(Method::PUT, &format!("permissions/{vhost}/{name}"), json!(user.permissions)).await;
-        }
-        for exchange in &plan.exchanges {
-            let body = json!({"type": exchange.kind, "durable": true});
-            self.ask(Method::PUT, &format!("exchanges/{vhost}/{}", exchange.name), body).await;
-        }
-        for queue in &plan.queues {
-            let body = json!({"durable": true, "arguments": queue.arguments});
-            self.ask(Method::PUT, &format!("queues/{vhost}/{}", queue.name), body).await;
-        }
-        for binding in &plan.bindings {
-            let path = format!("bindings/{vhost}/e/{}/q/{}", binding.exchange, binding.queue);
-            self.ask(Method::POST, &path, json!({"routing_key": binding.key})).await;
-        }
+    /// Makes what a plan says, as the operator does; how many things it wrote.
+    async fn make(&self, plan: &BrokerPlan) -> usize {
+        let http = HttpBroker::new(Vec::new()).unwrap();
+        let base = format!("http://127.0.0.1:{}", self.management);
+        let login = BrokerLogin::new("klatch_admin".to_owned(), PASSWORD.to_owned());
+        let passwords = plan.users.iter().map(|user| (user.name.clone(), PASSWORD.to_owned())).collect();
+        let topology = klatch_desired::Topology { brokers: vec![plan.clone()] };
+        let ensured = ensure(&http, &topology, &[base], &[login], &passwords).await.unwrap();
+        assert_eq!(ensured.stuck, [""; 0]);
+        ensured.written
     }
 
     fn address(&self, user: &str, vhost: &str) -> String {
@@ -137,10 +127,17 @@ async fn it_becomes_the_broker_and_holds_what_workloads_need() {
     assert_eq!(cookie.permissions().mode() & 0o777, 0o600);
 
     let plan = plan();
-    broker.make(&plan).await;
+    assert!(broker.make(&plan).await > plan.queues.len());
+    assert_eq!(broker.make(&plan).await, 0, "all of it stands there");
+    for gone in ["exchanges/VHOST/events.lane.0", "queues/VHOST/notify", "permissions/VHOST/USER"] {
+        let path = gone.replace("VHOST", &plan.vhost).replace("USER", &plan.users[0].name);
+        broker.ask(Method::DELETE, &path, Value::Null).await;
+        assert_eq!(broker.make(&plan).await, 1, "{gone}");
+    }
+    let other = json!({"password": "another", "tags": ""});
+    broker.ask(Method::PUT, &format!("users/{}", plan.users[0].name), other).await;
+    assert_eq!(broker.make(&plan).await, 1, "a password that was changed by hand");
     // The administrator declares the same as the bus does: a thing of another shape would be refused.
-    let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
-    broker.ask(Method::PUT, &format!("permissions/{}/klatch_admin", plan.vhost), all).await;
     let declaring = broker.options("klatch_admin", &plan.vhost, Topology::Declare);
     rabbitmq::connect(declaring, &Registry::new()).await.expect("the same things with the same arguments");
     let queues = broker.ask(Method::GET, &format!("queues/{}", plan.vhost), Value::Null).await.unwrap();

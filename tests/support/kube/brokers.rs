@@ -1,14 +1,21 @@
 //! Management APIs in memory: what is put there stands there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use klatch_controller::broker::{Broker, BrokerError, Request};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::State,
+    http::{Method, StatusCode, Uri},
+    response::IntoResponse,
+};
+use klatch_controller::{
+    broker::{Broker, BrokerError, BrokerLogin, Request},
+    client::{Call, Guard},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::sync::Arc;
-
-use klatch_controller::client::{Call, Guard};
 
 /// Brokers in memory. What guards the apiserver guards them, too.
 #[derive(Default)]
@@ -74,6 +81,25 @@ impl Broker for Guarded {
         }
         Ok(answer)
     }
+}
+
+/// Serves them by HTTP on a loopback port, for as long as the runtime lives.
+///
+/// # Panics
+/// When there is no port.
+pub async fn serve(brokers: Arc<Brokers>) -> u16 {
+    let answer = |State(brokers): State<Arc<Brokers>>, method: Method, uri: Uri, body: Bytes| async move {
+        let verb = if method == Method::GET { "GET" } else { "PUT" };
+        let login = BrokerLogin::new(String::new(), String::new());
+        let path = uri.path().trim_start_matches("/api/").to_owned();
+        let request = Request { base: "", verb, path, body: serde_json::from_slice(&body).ok(), login: &login };
+        brokers.answer(&request).map_or(StatusCode::NOT_FOUND.into_response(), |value| Json(value).into_response())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let app = Router::new().fallback(answer).with_state(brokers);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    port
 }
 
 impl Brokers {

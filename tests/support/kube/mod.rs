@@ -23,6 +23,12 @@ pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kube").join(name)
 }
 
+/// Helm, built once.
+#[must_use]
+pub fn helm() -> PathBuf {
+    built("helm")
+}
+
 /// What `tests/kube/build` makes, now or long ago.
 pub(crate) fn built(name: &str) -> PathBuf {
     let made =

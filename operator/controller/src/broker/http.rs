@@ -27,7 +27,9 @@ impl HttpBroker {
     /// # Errors
     /// When no TLS can be had.
     pub fn new(guards: Vec<Arc<dyn Guard>>) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        // A proxy of the cluster's way out knows no broker inside of it.
+        let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+        let client = builder.redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { client, guards })
     }
 }

@@ -46,8 +46,11 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
     let resources = scopes.iter().map(|scope| {
         watcher(api::<ChatCluster>(&operator.client, *scope), watcher::Config::default()).default_backoff().boxed()
     });
+    // Passes begin once the store has seen a list, and it is to be told of none later.
+    let begun = stream::iter([Ok(watcher::Event::Init), Ok(watcher::Event::InitDone)]);
     // One store for all namespaces: a list of one of them is no list of all, so each adds what it has seen.
-    let resources = reflector::reflector(writer, stream::select_all(resources).filter_map(one_by_one).boxed());
+    let resources =
+        reflector::reflector(writer, begun.chain(stream::select_all(resources).filter_map(one_by_one)).boxed());
     let resources =
         resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
     let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers::wakes(Arc::clone(&operator)).boxed()];

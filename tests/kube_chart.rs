@@ -1,0 +1,74 @@
+//! The operator's chart, and the manifests for people without Helm that are made from it.
+
+use std::{env, fs, path::Path, process::Command};
+
+use klatch_tests::kube::helm;
+
+const FILE: &str = "deploy/klatch-operator.yaml";
+/// What Helm leaves to whoever installs.
+const HEAD: &str = "\
+# The operator in the namespace klatch, for people without Helm. After crds/:
+#   kubectl apply --server-side -f crds/ -f deploy/klatch-operator.yaml
+# Generated from charts/klatch-operator; UPDATE=1 cargo test -p klatch-tests --test kube kube_chart writes it anew.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: klatch
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+";
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn run(arguments: &[&str]) -> Result<String, String> {
+    let said = Command::new(helm()).args(arguments).current_dir(root()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
+}
+
+fn template(more: &[&str]) -> Result<String, String> {
+    let chart =
+        ["template", "klatch-operator", "charts/klatch-operator", "--namespace=klatch", "--kube-version=1.34.0"];
+    run(&[&chart, more].concat())
+}
+
+#[test]
+fn both_charts_are_without_fault() {
+    for chart in ["charts/klatch-operator", "charts/klatch-operator-crds"] {
+        run(&["lint", "--strict", chart]).unwrap();
+    }
+}
+
+#[test]
+fn the_manifests_for_people_without_helm_are_current() {
+    // The source of each document is Helm's remark, and its "managed-by: Helm" would be a lie here.
+    let rendered = template(&[]).unwrap().replace("managed-by: Helm", "managed-by: kubectl");
+    let rendered: String =
+        rendered.lines().filter(|line| !line.starts_with("# Source: ")).map(|line| format!("{line}\n")).collect();
+    let current = format!("{HEAD}{rendered}");
+    let path = root().join(FILE);
+    if env::var_os("UPDATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &current).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap_or_default() == current, "{FILE} is out of date");
+}
+
+#[test]
+fn rights_are_named_and_stay_in_the_watched_namespaces() {
+    let everywhere = template(&[]).unwrap();
+    let one = template(&["--set", "watchNamespaces={talk}"]).unwrap();
+    assert!(one.contains("--watch-namespaces=talk") && !one.contains("kind: ClusterRole"), "{one}");
+    for forbidden in ["\"*\"", "'*'", "bind\n", "bind,", "bind]", "escalate", "impersonate"] {
+        assert!(!everywhere.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn values_that_nobody_knows_are_refused() {
+    for wrong in ["replicas=0", "replica=2", "image.pullPolicy=Sometimes", "watchNamespaces={Talk}"] {
+        assert!(template(&["--set", wrong]).is_err(), "{wrong}");
+    }
+}
