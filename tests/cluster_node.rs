@@ -76,7 +76,12 @@ fn a_policy_blocks_whom_it_does_not_name_and_lets_through_whom_it_names() {
 fn pods_go_on_while_the_node_has_no_containerd_and_no_apiserver() {
     let cluster = Cluster::start(&["services"]);
     let echo = Echo::start(&cluster);
-    let before = echo.must(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid} {.items[*].status.containerStatuses[*].restartCount}"]);
+    let before = echo.must(&[
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[*].metadata.uid} {.items[*].status.containerStatuses[*].restartCount}",
+    ]);
     for part in ["containerd", "kube-apiserver", "etcd"] {
         cluster.kill(part);
     }
@@ -85,6 +90,11 @@ fn pods_go_on_while_the_node_has_no_containerd_and_no_apiserver() {
     }
     cluster.wait_until("the apiserver answers again", || cluster.kubectl().run(&["get", "--raw", "/readyz"]).success);
     cluster.wait_until("pods are reached again", || echo.call("echo") == "PONG");
-    let after = echo.must(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid} {.items[*].status.containerStatuses[*].restartCount}"]);
+    let after = echo.must(&[
+        "get",
+        "pods",
+        "-o",
+        "jsonpath={.items[*].metadata.uid} {.items[*].status.containerStatuses[*].restartCount}",
+    ]);
     assert_eq!(after, before);
 }

@@ -32,7 +32,12 @@ fn postgresql_rabbitmq_and_redis_of_ten_lines_become_ready() {
     for phase in phases.into_iter().filter(|phase| matches!(phase.step, Step::Ground | Step::Services)) {
         let mut items: Vec<_> = phase.secrets.iter().map(secret).collect();
         items.extend(phase.objects.into_iter().map(|object| object.document));
-        sets.extend(items.iter().filter(|one| one["kind"] == "StatefulSet").map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()));
+        sets.extend(
+            items
+                .iter()
+                .filter(|one| one["kind"] == "StatefulSet")
+                .map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()),
+        );
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         kubectl.must_with(&["--namespace", &namespace, "apply", "--server-side", "-f", "-"], &list);
     }
