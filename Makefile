@@ -11,7 +11,7 @@ EPISODES ?= 20
 KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube node test-cluster faults test-web
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -19,6 +19,7 @@ help:
 	@echo 'make web     build the web client alone, into $(WEB)/dist'
 	@echo 'make test    build and run every test, on the majors people run (KLATCH_SERVICES=system: on what this machine has)'
 	@echo 'make check   format and lints'
+	@echo 'make test-cluster  use a whole Kubernetes with a node, started here (root)'
 	@echo 'make test-web  use the web client in browsers'
 	@echo 'make faults  kill, freeze and cut off parts of the whole platform $(EPISODES) times (EPISODES= changes that)'
 	@echo 'make fuzz    run every fuzz target for $(FUZZ_SECONDS) s (FUZZ_SECONDS= changes that)'
@@ -54,6 +55,19 @@ kube:
 	@command -v openssl >/dev/null || { echo 'installing openssl'; apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl; }
 	@tests/kube/program kubectl version --client >/dev/null
 	@tests/kube/build gateway-api.yaml >/dev/null
+
+# What a node is made of besides. Packages must not start a containerd by themselves.
+node: kube
+	@for package in containerd runc containernetworking-plugins iptables nftables iproute2 conntrack; do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing$$missing"; \
+	  [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; }; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; installed=$$?; \
+	  [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; \
+	  exit $$installed; \
+	fi
 
 # What this machine has of it, which `up-real` runs on. Packages must not start servers by themselves.
 machine-services:
@@ -109,6 +123,11 @@ test: tools browser services kube
 	@echo '[7/7] killing, freezing and cutting off its parts $(EPISODES) times'
 	@KLATCH_FAULTS_EPISODES=$(EPISODES) cargo test --workspace --test service_faults -- --nocapture
 	@echo 'All tests passed. Next: make up, and say the first word.'
+
+# On a real node, in a network namespace of its own; as root.
+test-cluster: tools node
+	@for image in pause kube services klatch; do tests/kube/images $$image >/dev/null || exit 1; done
+	cargo test -p klatch-tests --test cluster
 
 check:
 	cargo fmt --all --check

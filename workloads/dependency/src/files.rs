@@ -12,10 +12,14 @@ use crate::{DependencyError, error::file};
 /// Largest file that is read, bytes: configuration and passwords have a thousandth of it.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Makes a folder, for its owner only, or gives it that mode.
+/// Makes a folder, for its owner only, or gives it that mode. The root of a volume is left as it is: it belongs to the node's root
+/// and opens to the pod's group alone, and nobody but the owner may change a mode (chmod(2)).
 pub(crate) fn own_folder(path: &Path) -> Result<(), DependencyError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("make", path))?;
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(file("close", path))
+    match fs::set_permissions(path, Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => Err(file("close", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file for its owner only, whole or not at all.
