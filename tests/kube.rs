@@ -9,5 +9,6 @@ mod kube_crash;
 mod kube_definition;
 mod kube_objects;
 mod kube_operator;
+mod kube_process;
 mod kube_refusals;
 mod kube_samples;
