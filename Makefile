@@ -42,6 +42,20 @@ browser:
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 
+# Installs what is missing of these packages, which must not start servers by themselves.
+define install_stopped
+for package in $(1); do \
+  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+done; \
+if [ -n "$$missing" ]; then \
+  echo "installing$$missing"; \
+  [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; }; \
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; installed=$$?; \
+  [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; \
+  exit $$installed; \
+fi
+endef
+
 # What the tier `service_*` starts, each with a folder and ports of its own.
 services:
 ifeq ($(KLATCH_SERVICES),majors)
@@ -56,31 +70,13 @@ kube:
 	@tests/kube/program kubectl version --client >/dev/null
 	@tests/kube/build gateway-api.yaml >/dev/null
 
-# What a node is made of besides. Packages must not start a containerd by themselves.
+# What a node is made of besides.
 node: kube
-	@for package in containerd runc containernetworking-plugins iptables nftables iproute2 conntrack; do \
-	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  echo "installing$$missing"; \
-	  [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; installed=$$?; \
-	  [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; \
-	  exit $$installed; \
-	fi
+	@$(call install_stopped,containerd runc containernetworking-plugins iptables nftables iproute2 conntrack)
 
-# What this machine has of it, which `up-real` runs on. Packages must not start servers by themselves.
+# What this machine has of it, which `up-real` runs on.
 machine-services:
-	@for package in postgresql rabbitmq-server redis-server haproxy $(MORE_SERVICES); do \
-	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  echo "installing$$missing"; \
-	  [ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; ours=1; }; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; installed=$$?; \
-	  [ -z "$$ours" ] || rm /usr/sbin/policy-rc.d; \
-	  exit $$installed; \
-	fi
+	@$(call install_stopped,postgresql rabbitmq-server redis-server haproxy $(MORE_SERVICES))
 
 up: tools
 	@echo '[1/3] building klatch (a first build takes some minutes, the next ones seconds)'

@@ -1,7 +1,5 @@
 //! An object as the cluster holds it.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube_client::core::DynamicObject;
 use serde_json::{Value, json};
@@ -45,13 +43,13 @@ impl Live {
     /// One of its annotations.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        Some(self.metadata.annotations.as_ref()?.get(name)?.as_str())
+        annotation(&self.metadata, name)
     }
 
     /// One of its labels.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
-        Some(self.metadata.labels.as_ref()?.get(name)?.as_str())
+        label(&self.metadata, name)
     }
 
     /// A number of the document.
@@ -81,8 +79,14 @@ pub fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
     metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
-/// Labels or annotations, none being as good as empty.
+/// One of the annotations.
 #[must_use]
-pub fn texts(some: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
-    some.cloned().unwrap_or_default()
+pub fn annotation<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
+    Some(metadata.annotations.as_ref()?.get(name)?.as_str())
+}
+
+/// One of the labels.
+#[must_use]
+pub fn label<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
+    Some(metadata.labels.as_ref()?.get(name)?.as_str())
 }

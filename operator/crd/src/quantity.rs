@@ -19,27 +19,33 @@ impl Quantity {
         let end = self.0.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(self.0.len());
         let (number, suffix) = self.0.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let scale: u128 = match suffix {
-            "" | "m" => 1,
-            "k" => 1_000,
-            "M" => 1_000_000,
-            "G" => 1_000_000_000,
-            "T" => 1_000_000_000_000,
-            "P" => 1_000_000_000_000_000,
-            "Ki" => 1 << 10,
-            "Mi" => 1 << 20,
-            "Gi" => 1 << 30,
-            "Ti" => 1 << 40,
-            "Pi" => 1 << 50,
-            _ => return None,
-        };
+        let scale = suffix_thousandths(suffix)?;
         // Nine digits behind the point are a billionth of the unit.
         let fraction: String = fraction.chars().chain("000000000".chars()).take(9).collect();
         let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let billionths = whole.checked_mul(1_000_000_000)?.checked_add(fraction.parse().ok()?)?.checked_mul(scale)?;
-        let divisor: u128 = if suffix == "m" { 1_000_000_000_000 } else { 1_000_000_000 };
-        u64::try_from(billionths.div_ceil(divisor)).ok()
+        u64::try_from(billionths.div_ceil(1_000_000_000_000)).ok()
     }
+}
+
+/// How many thousandths of the unit a suffix stands for. `None` for what is none.
+#[must_use]
+pub fn suffix_thousandths(suffix: &str) -> Option<u128> {
+    Some(match suffix {
+        "m" => 1,
+        "" => 1_000,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "T" => 1_000_000_000_000_000,
+        "P" => 1_000_000_000_000_000_000,
+        "Ki" => 1_000 << 10,
+        "Mi" => 1_000 << 20,
+        "Gi" => 1_000 << 30,
+        "Ti" => 1_000 << 40,
+        "Pi" => 1_000 << 50,
+        _ => return None,
+    })
 }
 
 impl From<&str> for Quantity {

@@ -12,7 +12,7 @@ use axum::{
 };
 use klatch_controller::{
     broker::{Broker, BrokerError, BrokerLogin, Request},
-    client::{Call, Guard},
+    client::{Guard, after, before},
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -64,21 +64,11 @@ pub struct Guarded {
 #[async_trait]
 impl Broker for Guarded {
     async fn call(&self, request: Request<'_>) -> Result<Option<Value>, BrokerError> {
-        let (kind, name) = request.path.split_once('/').expect("a path of two parts");
-        let call = Call {
-            verb: request.verb.to_owned(),
-            kind: format!("rabbitmq/{kind}"),
-            namespace: String::new(),
-            name: name.to_owned(),
-            watch: false,
-        };
-        for guard in &self.guards {
-            guard.before(&call).map_err(|refused| BrokerError::Unreachable(refused.0))?;
-        }
+        assert!(request.path.contains('/'), "a path of two parts: {}", request.path);
+        let call = request.call();
+        before(&self.guards, &call)?;
         let answer = self.brokers.answer(&request);
-        for guard in &self.guards {
-            guard.after(&call).map_err(|refused| BrokerError::Unreachable(refused.0))?;
-        }
+        after(&self.guards, &call)?;
         Ok(answer)
     }
 }

@@ -5,10 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::OnceLock,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -76,9 +73,7 @@ impl Cluster {
     /// A namespace that nobody else uses, which enforces Pod Security *restricted*.
     #[must_use]
     pub fn namespace(&self) -> String {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.kubectl().must(&["create", "namespace", &name]);
+        let name = self.kubectl().namespace();
         self.kubectl().must(&["label", "namespace", &name, "pod-security.kubernetes.io/enforce=restricted"]);
         name
     }

@@ -4,10 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::OnceLock,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -105,10 +102,7 @@ impl ControlPlane {
     /// A namespace that nobody else uses.
     #[must_use]
     pub fn namespace(&self) -> String {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.kubectl().must(&["create", "namespace", &name]);
-        name
+        self.kubectl().namespace()
     }
 
     /// From now on it knows HTTPRoutes and Gateways, which nobody acts upon.

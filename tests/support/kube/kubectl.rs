@@ -4,6 +4,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::script;
@@ -30,6 +31,15 @@ impl Kubectl {
     #[must_use]
     pub fn new(kubeconfig: &Path) -> Self {
         Self { kubeconfig: kubeconfig.to_owned() }
+    }
+
+    /// A namespace that nobody else uses.
+    #[must_use]
+    pub fn namespace(&self) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.must(&["create", "namespace", &name]);
+        name
     }
 
     /// Runs it.

@@ -1,11 +1,10 @@
 //! Stands in for nodes and for the controllers of pods: says of StatefulSets and Deployments that they are ready, and of Jobs that
 //! they are done.
 
-use klatch_controller::{kind::Kind, live::Live, plan::gate};
+use klatch_controller::{kind::Kind, live::Live, observe::api, plan::gate};
 use kube_client::{
-    Api, Client,
+    Client,
     api::{ListParams, Patch, PatchParams},
-    core::DynamicObject,
 };
 use serde_json::{Value, json};
 
@@ -23,8 +22,7 @@ pub enum Jobs {
 /// # Panics
 /// When they cannot be listed.
 pub async fn list(client: &Client, namespace: &str, kind: &'static Kind) -> Vec<Live> {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
-    let list = api.list(&ListParams::default()).await.expect("a list");
+    let list = api(client, namespace, &kind.resource()).list(&ListParams::default()).await.expect("a list");
     list.items.iter().map(|object| Live::new(kind, object)).collect()
 }
 
@@ -35,7 +33,7 @@ pub async fn list(client: &Client, namespace: &str, kind: &'static Kind) -> Vec<
 pub async fn mark(client: &Client, namespace: &str, jobs: Jobs) {
     for name in ["StatefulSet", "Deployment", "Job"] {
         let kind = Kind::of(name).expect("a kind");
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+        let api = api(client, namespace, &kind.resource());
         for live in list(client, namespace, kind).await {
             let Some(status) = status(&live, jobs) else { continue };
             let patch = Patch::Merge(json!({"status": status}));

@@ -82,7 +82,7 @@ struct Sent {
 
 /// Sends bundles in order of arrival until nobody can send one any more, and says what is settled by it.
 pub(crate) async fn run(context: Arc<Context>, incoming: UnboundedReceiver<Outgoing>, notes: UnboundedSender<Note>) {
-    // Without a bound of its own: it carries what the queue's task has taken, which is bounded there.
+    // Both without a bound of their own: they carry what the queue's task has taken, which is bounded there.
     let (sent, receipts) = unbounded_channel();
     let (notify, asked) = unbounded_channel();
     let patience = Duration::from_millis(context.settings.park_ms);

@@ -127,7 +127,7 @@ impl Gatherer {
     fn flush(&mut self) {
         let shards = self.context.owners.current();
         for ((room, user), read) in self.context.own_reads.take() {
-            let to = Watermark { read, delivered: Position::NOTHING };
+            let to = Watermark::read_to(read);
             self.add(shards.map().shard_of(room), (room, user), Move { to, reported: false });
         }
         for shard in shards.all() {
@@ -211,8 +211,7 @@ async fn write(
         Ok(()) => {}
         Err(error @ (StoreError::Unavailable { .. } | StoreError::Unknown { .. })) => return Err(error),
         // Some slot is no longer here: as reported, those of the others are moved.
-        Err(_) => batch
-            .extend(own.into_iter().map(|(room, user, read)| (room, user, Watermark { read, ..Watermark::default() }))),
+        Err(_) => batch.extend(own.into_iter().map(|(room, user, read)| (room, user, Watermark::read_to(read)))),
     }
     let moved = if batch.is_empty() { Moved::new() } else { shard.move_watermarks(batch).await? };
     Ok((moved, small))

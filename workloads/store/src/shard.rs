@@ -142,6 +142,14 @@ pub struct Watermark {
     pub delivered: Position,
 }
 
+impl Watermark {
+    /// Wanted by whoever has read up to here, and says nothing else.
+    #[must_use]
+    pub fn read_to(read: Position) -> Self {
+        Self { read, delivered: Position::NOTHING }
+    }
+}
+
 /// What a room list shows of a room to one member.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {

@@ -2,10 +2,11 @@
 
 use kube_client::{
     Client,
-    api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{Patch, PatchParams, PropagationPolicy},
 };
 use serde_json::json;
 
+use super::prune::exactly;
 use crate::{
     failure::{Failure, Step},
     kind::Kind,
@@ -37,15 +38,10 @@ pub async fn expand(client: &Client, owner: &Owner, expansion: &Expansion) -> Re
 /// # Errors
 /// What the apiserver said.
 pub async fn renew(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
-    let parameters = DeleteParams {
-        propagation_policy: Some(PropagationPolicy::Orphan),
-        preconditions: Some(Preconditions {
-            uid: Some(live.uid().to_owned()),
-            resource_version: live.metadata.resource_version.clone(),
-        }),
-        ..DeleteParams::default()
-    };
     let what = || format!("renew StatefulSet {}", live.name());
     let api = api(client, &owner.namespace, &live.kind.resource());
-    api.delete(live.name(), &parameters).await.map(drop).map_err(Failure::api(Step::Apply, what))
+    api.delete(live.name(), &exactly(live, PropagationPolicy::Orphan))
+        .await
+        .map(drop)
+        .map_err(Failure::api(Step::Apply, what))
 }

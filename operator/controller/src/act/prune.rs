@@ -12,22 +12,26 @@ use crate::{
     plan::standing::Owner,
 };
 
-/// Deletes exactly the object that was looked at: a namesake, or one that changed meanwhile, stays.
-///
-/// # Errors
-/// What the apiserver said. What is gone already is no error.
-pub async fn prune(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
-    let parameters = DeleteParams {
-        propagation_policy: Some(PropagationPolicy::Background),
+/// A deletion of the object that was looked at, and of no namesake of it or later state.
+pub(super) fn exactly(live: &Live, children: PropagationPolicy) -> DeleteParams {
+    DeleteParams {
+        propagation_policy: Some(children),
         preconditions: Some(Preconditions {
             uid: Some(live.uid().to_owned()),
             resource_version: live.metadata.resource_version.clone(),
         }),
         ..DeleteParams::default()
-    };
+    }
+}
+
+/// Deletes exactly the object that was looked at: a namesake, or one that changed meanwhile, stays.
+///
+/// # Errors
+/// What the apiserver said. What is gone already is no error.
+pub async fn prune(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
     let what = || format!("delete {} {}", live.kind.name, live.name());
     let api = api(client, &owner.namespace, &live.kind.resource());
-    match api.delete(live.name(), &parameters).await {
+    match api.delete(live.name(), &exactly(live, PropagationPolicy::Background)).await {
         Err(error) if Failure::is_not_found(&error) => Ok(()),
         other => other.map(drop).map_err(Failure::api(Step::Prune, what)),
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Broker, BrokerError, Request};
-use crate::client::{Call, Guard};
+use crate::client::{Guard, after, before};
 
 /// How long a call may take: a broker under load answers its management API late, but not this late.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -37,22 +37,10 @@ impl HttpBroker {
 #[async_trait]
 impl Broker for HttpBroker {
     async fn call(&self, request: Request<'_>) -> Result<Option<Value>, BrokerError> {
-        let (kind, name) = request.path.split_once('/').unwrap_or((&request.path, ""));
-        let call = Call {
-            verb: request.verb.to_owned(),
-            kind: format!("rabbitmq/{kind}"),
-            namespace: String::new(),
-            name: name.to_owned(),
-            watch: false,
-        };
-        let refused = |refused: crate::client::Refused| BrokerError::Unreachable(refused.0);
-        for guard in &self.guards {
-            guard.before(&call).map_err(refused)?;
-        }
+        let call = request.call();
+        before(&self.guards, &call)?;
         let answer = self.send(&request).await;
-        for guard in &self.guards {
-            guard.after(&call).map_err(refused)?;
-        }
+        after(&self.guards, &call)?;
         answer
     }
 }

@@ -16,7 +16,10 @@ pub use ensure::{BrokerLogin, Ensured, ensure};
 pub use http::HttpBroker;
 pub use listing::{Listing, list};
 
-use crate::failure::{Failure, Step};
+use crate::{
+    client::{Call, Refused},
+    failure::{Failure, Step},
+};
 
 /// A request to a management API.
 #[derive(Debug, Clone)]
@@ -31,6 +34,21 @@ pub struct Request<'a> {
     pub body: Option<Value>,
     /// Who asks.
     pub login: &'a BrokerLogin,
+}
+
+impl Request<'_> {
+    /// As guards know it.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        let (kind, name) = self.path.split_once('/').unwrap_or((&self.path, ""));
+        Call {
+            verb: self.verb.to_owned(),
+            kind: format!("rabbitmq/{kind}"),
+            namespace: String::new(),
+            name: name.to_owned(),
+            watch: false,
+        }
+    }
 }
 
 /// Somebody who speaks to management APIs.
@@ -60,6 +78,12 @@ pub enum BrokerError {
         /// In the broker's words.
         detail: String,
     },
+}
+
+impl From<Refused> for BrokerError {
+    fn from(refused: Refused) -> Self {
+        Self::Unreachable(refused.0)
+    }
 }
 
 impl BrokerError {

@@ -39,6 +39,22 @@ pub trait Guard: Send + Sync + 'static {
     }
 }
 
+/// Asks all of them before a call, in this order.
+///
+/// # Errors
+/// The first that refuses it.
+pub fn before(guards: &[Arc<dyn Guard>], call: &Call) -> Result<(), Refused> {
+    guards.iter().try_for_each(|guard| guard.before(call))
+}
+
+/// Tells all of them that it was answered.
+///
+/// # Errors
+/// The first that keeps the answer back.
+pub fn after(guards: &[Arc<dyn Guard>], call: &Call) -> Result<(), Refused> {
+    guards.iter().try_for_each(|guard| guard.after(call))
+}
+
 /// Puts guards around a service.
 #[derive(Clone)]
 pub struct GuardLayer {
@@ -85,10 +101,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let call = Call::of(request.method(), request.uri());
-        for guard in self.guards.iter() {
-            if let Err(refused) = guard.before(&call) {
-                return Box::pin(async move { Err(refused.into()) });
-            }
+        if let Err(refused) = before(&self.guards, &call) {
+            return Box::pin(async move { Err(refused.into()) });
         }
         let (answer, guards) = (self.inner.call(request), Arc::clone(&self.guards));
         Box::pin(async move {
@@ -99,9 +113,7 @@ where
                 let late = |_| Refused(format!("{call}: no answer within {} s", limit.as_secs()));
                 tokio::time::timeout(limit, answer).await.map_err(late)?.map_err(Into::into)?
             };
-            for guard in guards.iter() {
-                guard.after(&call)?;
-            }
+            after(&guards, &call)?;
             Ok(answer)
         })
     }

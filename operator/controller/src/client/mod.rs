@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use call::Call;
 pub use fence::{Fence, MARGIN};
-pub use guard::{Guard, GuardLayer, Refused};
+pub use guard::{Guard, GuardLayer, Refused, after, before};
 use kube_client::{Client, Config, Error, client::ClientBuilder};
 
 /// How long a connection may take to be made: one that takes longer is to a host that is gone.

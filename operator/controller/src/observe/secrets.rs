@@ -9,6 +9,7 @@ use super::Reference;
 use crate::{
     Key,
     failure::{Failure, Step},
+    live,
 };
 
 /// A Secret that carries the ChatCluster's name.
@@ -28,13 +29,13 @@ impl OwnSecret {
     /// One of its labels.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
-        Some(self.metadata.labels.as_ref()?.get(name)?.as_str())
+        live::label(&self.metadata, name)
     }
 
     /// One of its annotations.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        Some(self.metadata.annotations.as_ref()?.get(name)?.as_str())
+        live::annotation(&self.metadata, name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the cluster holds what was applied. The server adds fields, and writes some values in its own way; neither is a
 //! difference. Who else owns a field of the object beside ours may keep it.
 
+use klatch_crd::suffix_thousandths;
 use serde_json::Value;
 
 use crate::kind::Kind;
@@ -64,20 +65,7 @@ fn same_quantity(one: &str, other: &str) -> bool {
 fn thousandths(text: &str) -> Option<u128> {
     let digits = text.find(|letter: char| !(letter.is_ascii_digit() || letter == '.')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
-    let factor: u128 = match suffix {
-        "m" => 1,
-        "" => 1_000,
-        "k" => 1_000_000,
-        "M" => 1_000_000_000,
-        "G" => 1_000_000_000_000,
-        "T" => 1_000_000_000_000_000,
-        "Ki" => 1_000 << 10,
-        "Mi" => 1_000 << 20,
-        "Gi" => 1_000 << 30,
-        "Ti" => 1_000 << 40,
-        "Pi" => 1_000 << 50,
-        _ => return None,
-    };
+    let factor = suffix_thousandths(suffix)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if number.is_empty() || fraction.len() > 3 {
         return None;

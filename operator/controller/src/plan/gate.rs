@@ -67,27 +67,30 @@ pub fn gate(phase: &Phase, desired: &Desired, world: &World, topology: Option<&T
 /// What a phase waits for, whatever its gate.
 #[must_use]
 pub fn not_ready(phase: &Phase, world: &World) -> Vec<String> {
-    let names = |kind: &str, ready: fn(&Live) -> bool| -> Vec<String> {
-        let wanted = phase.objects.iter().filter(|object| object.kind() == kind);
-        wanted
-            .map(|object| object.name().to_owned())
-            .filter(|name| !world.find(kind, name).is_some_and(ready))
-            .collect()
-    };
-    [names("StatefulSet", stateful_set_ready), names("Deployment", deployment_ready)].concat()
+    let waiting = [("StatefulSet", stateful_set_ready as fn(&Live) -> bool), ("Deployment", deployment_ready)];
+    waiting.into_iter().flat_map(|(kind, ready)| missing(phase, kind, world, ready)).map(str::to_owned).collect()
 }
 
 fn waiting_for(phase: &Phase, kind: &str, world: &World, ready: fn(&Live) -> bool) -> Open {
-    let wanted = phase.objects.iter().filter(|object| object.kind() == kind).map(|object| object.name());
-    let missing: Vec<_> = wanted.filter(|name| !world.find(kind, name).is_some_and(ready)).collect();
+    let missing: Vec<_> = missing(phase, kind, world, ready).collect();
     if missing.is_empty() { Open::Yes } else { Open::Waiting(missing.join(", ")) }
+}
+
+/// Objects of a kind that are wanted and not ready.
+fn missing<'a>(
+    phase: &'a Phase,
+    kind: &'a str,
+    world: &'a World,
+    ready: fn(&Live) -> bool,
+) -> impl Iterator<Item = &'a str> {
+    let wanted = phase.objects.iter().filter(move |object| object.kind() == kind).map(|object| object.name());
+    wanted.filter(move |name| !world.find(kind, name).is_some_and(ready))
 }
 
 /// The Job of this version, if the cluster holds it.
 #[must_use]
 pub fn job<'a>(desired: &Desired, world: &'a World) -> Option<&'a Live> {
-    let name = desired.objects().find(|object| object.kind() == "Job")?.name().to_owned();
-    world.of_kind("Job").find(|live| live.name() == name)
+    world.find("Job", desired.objects().find(|object| object.kind() == "Job")?.name())
 }
 
 /// Whether a Job has done its work.

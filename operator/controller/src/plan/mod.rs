@@ -69,11 +69,8 @@ fn change(object: &Object, stamped: Stamped, live: &Live, world: &World) -> Vec<
             return vec![Change::Renew(live.clone())];
         }
     }
-    let same = stamped.is_applied(live);
     // A Job's template is fixed once it is made, and its name changes with what it is told: whatever else this version of the
     // operator would write there stays as it is.
-    if stamped.kind.name == "Job" && live.annotation(stamp::APPLIED) != Some(&stamped.hash) {
-        return Vec::new();
-    }
-    if same { Vec::new() } else { vec![Change::Apply(stamped, live.clone())] }
+    let kept = stamped.kind.name == "Job" && live.annotation(stamp::APPLIED) != Some(&stamped.hash);
+    if kept || stamped.is_applied(live) { Vec::new() } else { vec![Change::Apply(stamped, live.clone())] }
 }

@@ -5,7 +5,7 @@ use klatch_crd::GROUP;
 pub use klatch_desired::Owner;
 use klatch_desired::{LABEL_INSTANCE, MANAGER};
 
-use crate::live::controller;
+use crate::live::{controller, label};
 
 /// Whether it is of a ChatCluster of the same name.
 fn is_namesake(owner: &OwnerReference, of: &Owner) -> bool {
@@ -32,9 +32,8 @@ pub fn standing(metadata: &ObjectMeta, owner: &Owner) -> Standing {
         Some(_) => Standing::Foreign,
         // Left behind by a deletion that let its children live, or robbed of its owner by hand.
         None => {
-            let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
-            let labelled = label("app.kubernetes.io/managed-by") == Some(MANAGER)
-                && label(LABEL_INSTANCE) == Some(owner.name.as_str());
+            let labelled = label(metadata, "app.kubernetes.io/managed-by") == Some(MANAGER)
+                && label(metadata, LABEL_INSTANCE) == Some(owner.name.as_str());
             if labelled { Standing::Ours } else { Standing::Foreign }
         }
     }

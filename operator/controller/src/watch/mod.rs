@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Key,
     kind::{KINDS, OPTIONAL},
-    live::controller,
+    live::{controller, label},
     operator::Operator,
     pass::pass,
 };
@@ -150,10 +150,7 @@ fn secrets(operator: &Arc<Operator>, scope: Option<&str>) -> Wakes {
     let woken = move |metadata: ObjectMeta| {
         let seen = key(&metadata);
         let mut wakes: Vec<_> = operator.memory.who_refers(&seen.namespace, &seen.name).iter().map(wake).collect();
-        if crate::live::texts(metadata.labels.as_ref())
-            .get("app.kubernetes.io/managed-by")
-            .is_some_and(|by| by == MANAGER)
-        {
+        if label(&metadata, "app.kubernetes.io/managed-by") == Some(MANAGER) {
             wakes.extend(owner(&metadata));
         }
         stream::iter(wakes)

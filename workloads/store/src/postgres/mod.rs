@@ -22,8 +22,7 @@ use std::sync::Arc;
 use klatch_domain::{ShardId, SlotMap};
 use sqlx::Connection as _;
 
-use self::shard::Connections;
-use self::{database::Database, fault::Step};
+use self::{database::Database, fault::Step, shard::Connections};
 pub use self::{
     directory::PostgresDirectory,
     options::{Endpoint, Options, PoolSizes, Pooler, STATEMENTS, Secret, Tls},

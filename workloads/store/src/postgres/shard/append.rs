@@ -105,7 +105,8 @@ impl PostgresShard {
     }
 
     async fn load_heads(&self, rooms: &[RoomId], timeline: &str) -> Result<(), StoreError> {
-        let heads = self.query_heads(Some(&self.writers), rooms).await?;
+        let places = self.place(rooms.iter().copied());
+        let heads = self.query_heads(self.writers_of(&places), places).await?;
         self.heads.forget(rooms.iter().copied());
         self.heads.reached(timeline, heads.into_iter().map(|(room, head)| (room, head.position)));
         Ok(())

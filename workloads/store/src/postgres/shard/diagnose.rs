@@ -27,8 +27,8 @@ impl PostgresShard {
             let (id, room) = (twice.entry.message_id, twice.room);
             return Ok(Some(AppendError::Data(format!("the batch holds {id} twice in room {room}"))));
         }
-        let rooms: Vec<RoomId> = batch.iter().map(|write| write.room).collect();
-        let heads = self.query_heads(Some(&self.writers), &rooms).await?;
+        let places = self.place(batch.iter().map(|write| write.room));
+        let heads = self.query_heads(self.writers_of(&places), places).await?;
         let stale = batch::stale_rooms(batch, |room| heads.get(&room).map(|head| head.position));
         Ok(if stale.is_empty() { None } else { Some(AppendError::StaleHead(stale)) })
     }

@@ -22,14 +22,14 @@ const STEP: &str = "read an entry";
 /// Every column of an entry `e` of a room `r`. The last is when the target of an edit expires: with the target's content
 /// that of its edits goes too. `$1` are the leaves the query may touch.
 macro_rules! entry {
-    ($rest:literal) => {
+    ($($rest:tt)+) => {
         concat!(
             "SELECT e.room, r.generation, r.deleted, e.seq, e.ordinal, e.message_id, e.sender_user, e.sender_session, \
              e.at, e.kind, e.kind_name, e.content, e.content_type, e.reply_to, e.thread, e.target, e.mentions, e.silent, \
              e.attachments, e.expires_at, e.changed_seq, e.edited_at, e.deleted, e.emptied, e.first_fingerprint, \
              CASE WHEN e.kind = 3 THEN (SELECT t.expires_at FROM entries t \
              WHERE t.slot = ANY($1) AND t.slot = e.slot AND t.room = e.room AND t.seq = e.target) END ",
-            $rest
+            $($rest)+
         )
     };
 }

@@ -1,5 +1,18 @@
 //! A message shard in one PostgreSQL database.
 
+/// Each of the rooms `$2` as `r`, found in its own leaf: `$1` are the leaves, `$slots` the rooms' slots ([`Places`]). The limit
+/// keeps the planner from joining all of the leaves at once.
+macro_rules! each_room {
+    ($slots:literal) => {
+        concat!(
+            "FROM unnest(",
+            $slots,
+            "::integer[], $2::uuid[]) w (slot, id) JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) \
+             AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true "
+        )
+    };
+}
+
 mod append;
 mod batch;
 mod diagnose;

@@ -23,26 +23,26 @@ const STEP: &str = "read overviews";
 
 /// Head, read watermark, the last entry until there (a position of an older generation is before all of them), and the
 /// calls after it.
-const FACTS: &str = "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0), \
+const FACTS: &str = concat!(
+    "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0), \
     coalesce(k.read_generation, 0), coalesce(k.read_seq, 0), coalesce(l.ordinal, 0), \
     CASE WHEN r.deleted THEN 0 ELSE (SELECT count(DISTINCT m.seq) FROM mentions m WHERE m.slot = ANY($1) \
     AND m.slot = r.slot AND m.room = r.room AND m.seq > coalesce(l.seq, 0) AND m.author <> $3 \
-    AND ((m.of_member AND m.user_id = $3) OR (NOT m.of_member AND m.user_id = $4))) END \
-    FROM unnest($5::integer[], $2::uuid[]) w (slot, id) \
-    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
-    LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
+    AND ((m.of_member AND m.user_id = $3) OR (NOT m.of_member AND m.user_id = $4))) END ",
+    each_room!("$5"),
+    "LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
     AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true \
     LEFT JOIN LATERAL (SELECT * FROM watermarks n WHERE n.slot = ANY($1) AND n.slot = r.slot AND n.room = r.room \
     AND n.user_id = $3 LIMIT 1) k ON true \
     LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
     AND e.room = r.room AND k.read_generation >= r.generation AND e.seq <= k.read_seq \
-    ORDER BY e.seq DESC LIMIT 1) l ON true";
+    ORDER BY e.seq DESC LIMIT 1) l ON true"
+);
 
 /// The newest of the last entries whose kind counts as unread: kinds 3 to 9 and 11 do not.
 const NEAR_MESSAGES: &str = entry!(
-    "FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
-     JOIN LATERAL (SELECT * FROM rooms y WHERE y.slot = ANY($1) AND y.slot = w.slot AND y.room = w.id LIMIT 1) r ON true \
-     JOIN LATERAL (SELECT n.* FROM (SELECT * FROM entries x WHERE x.slot = ANY($1) AND x.slot = r.slot \
+    each_room!("$3"),
+    "JOIN LATERAL (SELECT n.* FROM (SELECT * FROM entries x WHERE x.slot = ANY($1) AND x.slot = r.slot \
      AND x.room = r.room ORDER BY x.seq DESC LIMIT 16) n WHERE n.kind NOT IN (3, 4, 5, 6, 7, 8, 9, 11) \
      ORDER BY n.seq DESC LIMIT 1) e ON true"
 );

@@ -13,7 +13,7 @@ use super::{
         fault::{Step, damaged},
         sql::{self, enumerated, get, id, maybe_time, number, ordinal, position, time},
     },
-    PostgresShard,
+    Places, PostgresShard,
 };
 use crate::{
     StoreError,
@@ -22,30 +22,33 @@ use crate::{
 
 const STEP: &str = "read a room";
 
-const HEADS: &str = "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0) \
-    FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
-    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
-    LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
-    AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true";
+const HEADS: &str = concat!(
+    "SELECT r.room, r.generation, coalesce(h.seq, 0), coalesce(h.ordinal, 0) ",
+    each_room!("$3"),
+    "LEFT JOIN LATERAL (SELECT seq, ordinal FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
+    AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true"
+);
 
 /// One row a member, or one for a room without: facts, head and members as one moment saw them.
-const ROOMS: &str = "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, r.deleted, \
-    coalesce(h.seq, 0), coalesce(h.ordinal, 0), h.at, m.user_id, m.role, m.blocking, m.joined_at \
-    FROM unnest($3::integer[], $2::uuid[]) w (slot, id) \
-    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true \
-    LEFT JOIN LATERAL (SELECT seq, ordinal, at FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
+const ROOMS: &str = concat!(
+    "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, r.deleted, \
+    coalesce(h.seq, 0), coalesce(h.ordinal, 0), h.at, m.user_id, m.role, m.blocking, m.joined_at ",
+    each_room!("$3"),
+    "LEFT JOIN LATERAL (SELECT seq, ordinal, at FROM entries e WHERE e.slot = ANY($1) AND e.slot = r.slot \
     AND e.room = r.room ORDER BY e.seq DESC LIMIT 1) h ON true \
     LEFT JOIN LATERAL (SELECT * FROM members n WHERE n.slot = ANY($1) AND n.slot = r.slot AND n.room = r.room \
-    OFFSET 0) m ON true";
+    OFFSET 0) m ON true"
+);
 
 /// Counts members in the key's index, without reading who they are. 1 is a direct room.
-const STANDINGS: &str = "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, \
+const STANDINGS: &str = concat!(
+    "SELECT r.room, r.kind, r.name, r.visibility, r.created_at, r.generation, r.members_version, \
     r.deleted, (SELECT m.role FROM members m WHERE m.slot = ANY($1) AND m.slot = r.slot AND m.room = r.room \
     AND m.user_id = $3), (SELECT count(*) FROM members m WHERE m.slot = ANY($1) AND m.slot = r.slot \
     AND m.room = r.room), CASE WHEN r.kind = 1 THEN (SELECT m.user_id FROM members m WHERE m.slot = ANY($1) \
-    AND m.slot = r.slot AND m.room = r.room AND m.user_id <> $3 ORDER BY m.user_id LIMIT 1) END \
-    FROM unnest($4::integer[], $2::uuid[]) w (slot, id) \
-    JOIN LATERAL (SELECT * FROM rooms x WHERE x.slot = ANY($1) AND x.slot = w.slot AND x.room = w.id LIMIT 1) r ON true";
+    AND m.slot = r.slot AND m.room = r.room AND m.user_id <> $3 ORDER BY m.user_id LIMIT 1) END ",
+    each_room!("$4"),
+);
 
 /// Columns 1 to 7. Head and members come from elsewhere.
 fn facts(row: &PgRow) -> Result<RoomFacts, StoreError> {
@@ -120,18 +123,18 @@ impl PostgresShard {
     }
 
     pub(super) async fn read_heads(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, Head>, StoreError> {
-        self.query_heads(None, rooms).await
+        let places = self.place(rooms.iter().copied());
+        let database = self.readers_of(&places);
+        self.query_heads(database, places).await
     }
 
     /// Where the logs of the rooms end that exist.
     pub(super) async fn query_heads(
         &self,
-        database: Option<&Database>,
-        rooms: &[RoomId],
+        database: &Database,
+        places: Places,
     ) -> Result<HashMap<RoomId, Head>, StoreError> {
         const STEP: &str = "read heads";
-        let places = self.place(rooms.iter().copied());
-        let database = database.unwrap_or_else(|| self.readers_of(&places));
         let statement = sqlx::query(HEADS).bind(places.leaves).bind(places.rooms).bind(places.slots);
         let rows = database.read(STEP, statement).await?;
         rows.iter()

@@ -118,18 +118,15 @@ impl PostgresShard {
         if reads.is_empty() {
             return Ok(());
         }
-        let mut furthest: BTreeMap<(RoomId, UserId), Position> = BTreeMap::new();
-        for (room, user, read) in reads {
-            let known = furthest.entry((*room, *user)).or_default();
-            *known = (*known).max(*read);
-        }
-        let places = self.place(furthest.keys().map(|(room, _)| *room));
+        let own: Vec<_> = reads.iter().map(|(room, user, read)| (*room, *user, Watermark::read_to(*read))).collect();
+        let merged = merged(&own);
+        let places = self.place(merged.keys().map(|(room, _)| *room));
         let statement = sqlx::query(NOTE)
             .bind(places.slots)
             .bind(places.rooms)
-            .bind(furthest.keys().map(|(_, user)| user.uuid()).collect::<Vec<Uuid>>())
-            .bind(furthest.values().map(|read| signed(read.generation.0)).collect::<Vec<_>>())
-            .bind(furthest.values().map(|read| signed(read.seq.0)).collect::<Vec<_>>());
+            .bind(merged.keys().map(|(_, user)| user.uuid()).collect::<Vec<Uuid>>())
+            .bind(merged.values().map(|mark| signed(mark.read.generation.0)).collect::<Vec<_>>())
+            .bind(merged.values().map(|mark| signed(mark.read.seq.0)).collect::<Vec<_>>());
         self.writers.write("note own reads", statement).await.map(|_| ())
     }
 

@@ -137,7 +137,7 @@ impl Shard for SqliteShard {
     }
 
     async fn note_own_reads(&self, reads: Vec<(RoomId, UserId, Position)>) -> Result<(), StoreError> {
-        let own = |(room, user, read)| (room, user, Watermark { read, delivered: Position::NOTHING });
+        let own = |(room, user, read)| (room, user, Watermark::read_to(read));
         self.move_watermarks(reads.into_iter().map(own).collect()).await.map(|_| ())
     }
 
