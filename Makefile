@@ -132,9 +132,10 @@ test: tools browser services kube
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 # On a real node, in a network namespace of its own; as root.
-test-cluster: tools node
+test-cluster: tools node web
 	@for image in pause kube services klatch; do tests/kube/images $$image >/dev/null || exit 1; done
-	cargo test -p klatch-tests --test cluster
+	@tests/kube/build helm >/dev/null
+	cargo test --workspace --test cluster -- --test-threads=1 --nocapture
 
 check:
 	cargo fmt --all --check
