@@ -152,6 +152,7 @@ async fn comes_back_with_its_history(chat: &Chat<'_>, server: &str, pair: &Pair)
     let ada = sign_in(server, "ada-haproxy").await;
     assert_eq!(read(&ada, pair.room).await, before, "the same history");
     ada.say(pair.room, "and on").await.unwrap().await.unwrap();
+    ada.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,6 +182,9 @@ async fn two_charts_and_ten_lines_let_people_chat_until_nothing_of_it_is_left() 
         cluster.requests().into_iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
     assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
 
+    // A gateway that holds people lets them go in its own time.
+    pair.ada.close().await;
+    pair.bob.close().await;
     for release in ["klatch-operator", "klatch-operator-crds"] {
         run_helm(cluster, &["uninstall", "--wait", "--timeout=60s", release]);
     }

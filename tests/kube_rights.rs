@@ -110,7 +110,20 @@ impl Work {
             "-p",
             bound,
         ]);
-        self.change(json!({"spec": {"directory": {"managed": {"storage": {"size": "70Gi"}}}}})).await;
+        self.patch(&json!({"spec": {"directory": {"managed": {"storage": {"size": "70Gi"}}}}}));
+        for _ in 0..6 {
+            pass(&self.operator, &self.scene.key()).await;
+        }
+        // Nobody here collects garbage: what waits for that is let go.
+        self.scene.must(&[
+            "patch",
+            "statefulset",
+            "chat-postgres-directory",
+            "--type=merge",
+            "-p",
+            r#"{"metadata": {"finalizers": null}}"#,
+        ]);
+        self.settle().await;
     }
 
     /// What an operator of another version may have left: an object of each kind, owned and wanted no more.

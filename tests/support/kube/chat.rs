@@ -57,7 +57,7 @@ pub fn charts() -> PathBuf {
 #[must_use]
 pub fn previous_charts() -> Option<tempfile::TempDir> {
     let git = |arguments: &[&str]| Command::new("git").arg("-C").arg(root()).args(arguments).output().ok();
-    let changes = git(&["log", "-2", "--format=%H", "--", "charts"])?;
+    let changes = git(&["log", "-2", "--format=%H", "--", "charts/klatch-operator"])?;
     let before = String::from_utf8(changes.stdout).ok()?.lines().nth(1)?.to_owned();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let archive = git(&["archive", "--format=tar", &before, "charts"])?;
