@@ -13,8 +13,9 @@ use klatch_controller::{
 };
 use klatch_tests::kube::{
     audit::Request,
+    control_plane::Start,
     fuse::{Fuse, Point},
-    scene::{Scene, new_quiet_plane},
+    scene::{Scene, plane},
     stand_in::{Jobs, mark},
 };
 use serde_json::{Value, json};
@@ -192,7 +193,7 @@ fn stray(found: &Value, number: usize) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_operator_uses_what_the_chart_grants_and_nothing_else() {
-    let plane = new_quiet_plane();
+    let plane = plane(Start::default());
     plane.create_gateway_api();
     let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
     // Its lease and its watches, on a namespace without a ChatCluster.

@@ -156,16 +156,16 @@ pub async fn config(file: PathBuf) -> Config {
 #[must_use]
 pub fn quiet_plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    PLANE.get_or_init(new_quiet_plane)
+    PLANE.get_or_init(|| plane(Start::default()))
 }
 
-/// Another one, for a test that reads the audit log of all of it.
+/// An apiserver that knows ChatClusters.
 ///
 /// # Panics
 /// When it cannot be started.
 #[must_use]
-pub fn new_quiet_plane() -> ControlPlane {
-    let plane = ControlPlane::start(Start::default());
+pub fn plane(start: Start) -> ControlPlane {
+    let plane = ControlPlane::start(start);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(klatch_crd::FILE);
     plane.kubectl().must(&["create", "--validate=strict", "-f", &file.display().to_string()]);
     plane.kubectl().must(&["wait", "--for=condition=Established", "--timeout=60s", "crd/chatclusters.klatch.dev"]);
