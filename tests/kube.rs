@@ -11,4 +11,5 @@ mod kube_objects;
 mod kube_operator;
 mod kube_process;
 mod kube_refusals;
+mod kube_rights;
 mod kube_samples;

@@ -24,9 +24,11 @@ use rustix::process::{Pid, Signal, kill_process};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
+/// The chart's account.
+pub const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
 
-struct Process {
+/// `klatch-operator`.
+pub struct Process {
     child: Child,
     listen: u16,
 }
@@ -40,7 +42,8 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(kubeconfig: &Path, namespace: &str) -> Self {
+    /// By this kubeconfig, for the ChatClusters of one namespace.
+    pub fn start(kubeconfig: &Path, namespace: &str) -> Self {
         let listen = free_port();
         let child = Command::new(binary().with_file_name("klatch-operator"))
             .args(["--namespace=klatch", &format!("--watch-namespaces={namespace}")])
@@ -64,7 +67,8 @@ impl Process {
     }
 }
 
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+/// Waits until something holds.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !so().await {
         assert!(began.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
@@ -72,8 +76,8 @@ async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A kubeconfig by the token of the chart's account.
-fn kubeconfig_of_account(plane: &ControlPlane) -> (tempfile::TempDir, PathBuf) {
+/// A kubeconfig by the token of the chart's account, with the rights that `deploy/` grants.
+pub fn kubeconfig_of_account(plane: &ControlPlane) -> (tempfile::TempDir, PathBuf) {
     let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/klatch-operator.yaml");
     plane.kubectl().must(&["apply", "-f", manifests]);
     let token = plane.kubectl().must(&["create", "token", "klatch-operator", "--namespace=klatch"]);

@@ -48,8 +48,13 @@ pub struct Scene {
 impl Scene {
     /// In a new namespace.
     pub async fn new(plane: &ControlPlane) -> Self {
-        let config = config(plane.kubeconfig()).await;
-        let client = connect(config.clone(), Vec::new()).expect("a client");
+        Self::by(plane, plane.kubeconfig()).await
+    }
+
+    /// The same, with an operator that is whom a kubeconfig says.
+    pub async fn by(plane: &ControlPlane, operator: PathBuf) -> Self {
+        let client = connect(config(plane.kubeconfig()).await, Vec::new()).expect("a client");
+        let config = config(operator).await;
         Self { client, kubectl: plane.kubectl(), namespace: plane.namespace(), brokers: Arc::default(), config }
     }
 
@@ -151,11 +156,18 @@ pub async fn config(file: PathBuf) -> Config {
 #[must_use]
 pub fn quiet_plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    PLANE.get_or_init(|| {
-        let plane = ControlPlane::start(Start::default());
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(klatch_crd::FILE);
-        plane.kubectl().must(&["create", "--validate=strict", "-f", &file.display().to_string()]);
-        plane.kubectl().must(&["wait", "--for=condition=Established", "--timeout=60s", "crd/chatclusters.klatch.dev"]);
-        plane
-    })
+    PLANE.get_or_init(|| plane(Start::default()))
+}
+
+/// An apiserver that knows ChatClusters.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn plane(start: Start) -> ControlPlane {
+    let plane = ControlPlane::start(start);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(klatch_crd::FILE);
+    plane.kubectl().must(&["create", "--validate=strict", "-f", &file.display().to_string()]);
+    plane.kubectl().must(&["wait", "--for=condition=Established", "--timeout=60s", "crd/chatclusters.klatch.dev"]);
+    plane
 }
