@@ -9,6 +9,7 @@ mod kube_crash;
 mod kube_definition;
 mod kube_objects;
 mod kube_operator;
+mod kube_plan;
 mod kube_process;
 mod kube_refusals;
 mod kube_rights;

@@ -20,7 +20,8 @@ use std::{
 };
 
 /// A script of `tests/kube`.
-pub(crate) fn script(name: &str) -> PathBuf {
+#[must_use]
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kube").join(name)
 }
 
