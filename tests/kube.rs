@@ -11,4 +11,6 @@ mod kube_objects;
 mod kube_operator;
 mod kube_process;
 mod kube_refusals;
+mod kube_rotation;
 mod kube_samples;
+mod kube_scaling;

@@ -9,6 +9,7 @@ use std::{
 use klatch_controller::{
     Key,
     client::{Guard, connect},
+    gateways::{Gateways, HttpScrape, Pods},
     metrics::OperatorMetrics,
     operator::Operator,
     pass::pass,
@@ -77,13 +78,19 @@ impl Scene {
         self.kubectl.must(&[&["--namespace", self.namespace.as_str()], arguments].concat())
     }
 
-    /// A new process of the operator, with this fuse.
+    /// A new process of the operator, with this fuse. It knows of no gateways' pods.
     pub fn operator(&self, fuse: &Arc<Fuse>) -> Operator {
+        let scrape = Arc::new(HttpScrape::new().expect("HTTP"));
+        self.operator_with(fuse, Arc::new(Gateways::new(Pods::new(&[]), scrape)))
+    }
+
+    /// A new process of the operator, with this fuse and these gateways.
+    pub fn operator_with(&self, fuse: &Arc<Fuse>, gateways: Arc<Gateways>) -> Operator {
         let guards: Vec<Arc<dyn Guard>> = vec![Arc::clone(fuse) as Arc<dyn Guard>];
         let client = connect(self.config.clone(), guards.clone()).expect("a client");
         let broker = Guarded { brokers: Arc::clone(&self.brokers), guards };
         let metrics = OperatorMetrics::new(&Registry::new()).expect("metrics");
-        Operator::new(client, Arc::new(broker), metrics)
+        Operator::new(client, Arc::new(broker), metrics, gateways)
     }
 
     /// Which ChatCluster.
@@ -151,11 +158,18 @@ pub async fn config(file: PathBuf) -> Config {
 #[must_use]
 pub fn quiet_plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    PLANE.get_or_init(|| {
-        let plane = ControlPlane::start(Start::default());
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(klatch_crd::FILE);
-        plane.kubectl().must(&["create", "--validate=strict", "-f", &file.display().to_string()]);
-        plane.kubectl().must(&["wait", "--for=condition=Established", "--timeout=60s", "crd/chatclusters.klatch.dev"]);
-        plane
-    })
+    PLANE.get_or_init(|| plane(Start::default()))
+}
+
+/// An apiserver that knows ChatClusters.
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn plane(start: Start) -> ControlPlane {
+    let plane = ControlPlane::start(start);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(klatch_crd::FILE);
+    plane.kubectl().must(&["create", "--validate=strict", "-f", &file.display().to_string()]);
+    plane.kubectl().must(&["wait", "--for=condition=Established", "--timeout=60s", "crd/chatclusters.klatch.dev"]);
+    plane
 }
