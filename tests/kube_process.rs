@@ -12,8 +12,8 @@ use klatch_tests::{
     kube::{
         audit::Request,
         brokers::serve,
-        control_plane::ControlPlane,
-        scene::{Scene, quiet_plane},
+        control_plane::{ControlPlane, Start},
+        scene::{Scene, plane, quiet_plane},
         stand_in::{Jobs, mark},
     },
     services::process::free_port,
@@ -25,6 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
+
+/// Somebody who may see connections and nothing else.
+const READER: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"},
+     "rules": [{"apiGroups": ["custom.metrics.k8s.io"], "resources": ["pods/connections"], "verbs": ["get"]}]},
+    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "reader"},
+     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
+     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}]}]}"#;
 
 struct Process {
     child: Child,
@@ -41,10 +49,15 @@ impl Drop for Process {
 
 impl Process {
     fn start(kubeconfig: &Path, namespace: &str) -> Self {
+        Self::start_with(kubeconfig, namespace, &[])
+    }
+
+    fn start_with(kubeconfig: &Path, namespace: &str, more: &[String]) -> Self {
         let listen = free_port();
         let child = Command::new(binary().with_file_name("klatch-operator"))
             .args(["--namespace=klatch", &format!("--watch-namespaces={namespace}")])
             .arg(format!("--listen=127.0.0.1:{listen}"))
+            .args(more)
             .env("KUBECONFIG", kubeconfig)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -140,4 +153,36 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
         .filter(|one| one.user == ACCOUNT && one.received > acquired && is_write(one))
         .collect();
     assert!(late.is_empty(), "the sleeper wrote: {late:#?}");
+}
+
+/// By the rights of the chart it registers its metrics API, and answers; when it is told to go, the registration is gone before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_metrics_api_comes_and_goes_with_it() {
+    let plane = plane(Start::default());
+    let scene = Scene::new(&plane).await;
+    let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
+    // There is no kube-proxy: the Service leads to this machine.
+    plane.kubectl().must(&["delete", "service", "klatch-operator", "--namespace=klatch"]);
+    let outside = ["create", "service", "externalname", "klatch-operator", "--external-name=localhost"];
+    plane.kubectl().must(&[&outside[..], &["--namespace=klatch"]].concat());
+    let port = free_port();
+    let mut process = Process::start_with(
+        &kubeconfig,
+        &scene.namespace,
+        &[
+            "--metrics-api=auto".to_owned(),
+            format!("--metrics-api-listen=127.0.0.1:{port}"),
+            format!("--metrics-api-port={port}"),
+            "--metrics-api-owner=klatch-klatch-operator-metrics".to_owned(),
+        ],
+    );
+    let values = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{}/pods/*/connections", scene.namespace);
+    plane.kubectl().must_with(&["create", "-f", "-"], READER);
+    until("it answers", async || plane.kubectl().run(&["get", "--raw", &values, "--as=reader"]).success).await;
+    process.tell(Signal::TERM);
+    until("it is gone", async || process.child.try_wait().unwrap().is_some()).await;
+    let left = plane.kubectl().must(&["get", "apiservice", "v1beta2.custom.metrics.k8s.io", "--ignore-not-found"]);
+    assert_eq!(left, "", "its registration is left");
+    let refused: Vec<_> = plane.requests().into_iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
+    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
 }

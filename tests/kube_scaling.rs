@@ -282,7 +282,7 @@ async fn gateways_follow_their_connections_and_the_group_is_left_to_others() {
     );
     assert_eq!(world.replicas().await, 4, "it holds");
     let keep: BTreeSet<_> = [names[0].clone(), names[2].clone()].into();
-    for (name, connections) in names.iter().zip([90, 5, 80, 10]) {
+    for (name, connections) in names.iter().zip([90, 15, 80, 12]) {
         world.ports.set(name, connections);
     }
     // The window of the autoscaler's behaviour is long enough for this.
