@@ -121,7 +121,7 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     let calls: Vec<_> = fuse.writes();
     let count = |verb: &str, kind: &str| calls.iter().filter(|call| call.verb == verb && call.kind == kind).count();
     assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
-    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 4, "{calls:?}");
+    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 5, "{calls:?}");
     let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
     assert_eq!(users, 2 * 4, "{calls:?}");
     ask(&scene, "1");
