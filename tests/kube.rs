@@ -7,6 +7,7 @@ mod kube_chart;
 mod kube_control_plane;
 mod kube_crash;
 mod kube_definition;
+mod kube_metrics;
 mod kube_objects;
 mod kube_operator;
 mod kube_process;

@@ -12,8 +12,8 @@ use klatch_tests::{
     kube::{
         audit::Request,
         brokers::serve,
-        control_plane::{ControlPlane, Start},
-        scene::{Scene, plane, quiet_plane},
+        control_plane::ControlPlane,
+        scene::{Scene, quiet_plane},
         stand_in::{Jobs, mark},
     },
     services::process::free_port,
@@ -24,17 +24,11 @@ use rustix::process::{Pid, Signal, kill_process};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
+/// The chart's account.
+pub const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
 
-/// Somebody who may see connections and nothing else.
-const READER: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
-    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"},
-     "rules": [{"apiGroups": ["custom.metrics.k8s.io"], "resources": ["pods/connections"], "verbs": ["get"]}]},
-    {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "reader"},
-     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
-     "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}]}]}"#;
-
-struct Process {
+/// `klatch-operator`.
+pub struct Process {
     child: Child,
     listen: u16,
 }
@@ -48,11 +42,13 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(kubeconfig: &Path, namespace: &str) -> Self {
+    /// By this kubeconfig, for the ChatClusters of one namespace.
+    pub fn start(kubeconfig: &Path, namespace: &str) -> Self {
         Self::start_with(kubeconfig, namespace, &[])
     }
 
-    fn start_with(kubeconfig: &Path, namespace: &str, more: &[String]) -> Self {
+    /// The same, with more said on its command line.
+    pub fn start_with(kubeconfig: &Path, namespace: &str, more: &[String]) -> Self {
         let listen = free_port();
         let child = Command::new(binary().with_file_name("klatch-operator"))
             .args(["--namespace=klatch", &format!("--watch-namespaces={namespace}")])
@@ -66,8 +62,14 @@ impl Process {
         Self { child, listen }
     }
 
-    fn tell(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn tell(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its end").is_some()
     }
 
     async fn metric(&self, line: &str) -> bool {
@@ -77,7 +79,8 @@ impl Process {
     }
 }
 
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+/// Waits until something holds.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !so().await {
         assert!(began.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
@@ -85,8 +88,8 @@ async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A kubeconfig by the token of the chart's account.
-fn kubeconfig_of_account(plane: &ControlPlane) -> (tempfile::TempDir, PathBuf) {
+/// A kubeconfig by the token of the chart's account, with the rights that `deploy/` grants.
+pub fn kubeconfig_of_account(plane: &ControlPlane) -> (tempfile::TempDir, PathBuf) {
     let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/klatch-operator.yaml");
     plane.kubectl().must(&["apply", "-f", manifests]);
     let token = plane.kubectl().must(&["create", "token", "klatch-operator", "--namespace=klatch"]);
@@ -153,36 +156,4 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
         .filter(|one| one.user == ACCOUNT && one.received > acquired && is_write(one))
         .collect();
     assert!(late.is_empty(), "the sleeper wrote: {late:#?}");
-}
-
-/// By the rights of the chart it registers its metrics API, and answers; when it is told to go, the registration is gone before it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn its_metrics_api_comes_and_goes_with_it() {
-    let plane = plane(Start::default());
-    let scene = Scene::new(&plane).await;
-    let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
-    // There is no kube-proxy: the Service leads to this machine.
-    plane.kubectl().must(&["delete", "service", "klatch-operator", "--namespace=klatch"]);
-    let outside = ["create", "service", "externalname", "klatch-operator", "--external-name=localhost"];
-    plane.kubectl().must(&[&outside[..], &["--namespace=klatch"]].concat());
-    let port = free_port();
-    let mut process = Process::start_with(
-        &kubeconfig,
-        &scene.namespace,
-        &[
-            "--metrics-api=auto".to_owned(),
-            format!("--metrics-api-listen=127.0.0.1:{port}"),
-            format!("--metrics-api-port={port}"),
-            "--metrics-api-owner=klatch-klatch-operator-metrics".to_owned(),
-        ],
-    );
-    let values = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{}/pods/*/connections", scene.namespace);
-    plane.kubectl().must_with(&["create", "-f", "-"], READER);
-    until("it answers", async || plane.kubectl().run(&["get", "--raw", &values, "--as=reader"]).success).await;
-    process.tell(Signal::TERM);
-    until("it is gone", async || process.child.try_wait().unwrap().is_some()).await;
-    let left = plane.kubectl().must(&["get", "apiservice", "v1beta2.custom.metrics.k8s.io", "--ignore-not-found"]);
-    assert_eq!(left, "", "its registration is left");
-    let refused: Vec<_> = plane.requests().into_iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
-    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
 }
