@@ -7,15 +7,19 @@ DATA ?= klatch-data
 LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 EPISODES ?= 20
+# Of `make cluster`: where it keeps its state, and the port of this machine that leads in.
+CLUSTER ?= $(HOME)/.cache/klatch/cluster
+CLUSTER_PORT ?= 8443
 # Whose PostgreSQL, RabbitMQ, Redis and balancers the tests start: `majors`, those of tests/majors, or `system`, this machine's.
 KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube node test-cluster faults test-web
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube node test-cluster faults test-web cluster cluster-down
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
 	@echo 'make up-real the same on PostgreSQL, RabbitMQ, Redis and HAProxy, workloads as processes of their own, data in $(DATA)-real/'
+	@echo 'make cluster the same on a whole Kubernetes with the operator, started here (root); make cluster-down ends it and leaves nothing'
 	@echo 'make web     build the web client alone, into $(WEB)/dist'
 	@echo 'make test    build and run every test, on the majors people run (KLATCH_SERVICES=system: on what this machine has)'
 	@echo 'make check   format and lints'
@@ -91,6 +95,13 @@ up-real: tools machine-services
 	@$(MAKE) --no-print-directory web
 	@exec tests/up-real $(CARGO_TARGET_DIR)/up/klatch $(DATA)-real $(lastword $(subst :, ,$(LISTEN))) $(WEB)/dist
 
+# As root: a node is a network namespace, containerd and kubelet.
+cluster: tools node web
+	@tests/kube/demo up $(CLUSTER) $(CLUSTER_PORT)
+
+cluster-down:
+	@tests/kube/demo down $(CLUSTER)
+
 # Built again only when something of it has changed.
 web: $(WEB)/dist/index.html
 
@@ -121,9 +132,10 @@ test: tools browser services kube
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 # On a real node, in a network namespace of its own; as root.
-test-cluster: tools node
+test-cluster: tools node web
 	@for image in pause kube services klatch; do tests/kube/images $$image >/dev/null || exit 1; done
-	cargo test -p klatch-tests --test cluster
+	@tests/kube/build helm >/dev/null
+	cargo test --workspace --test cluster -- --test-threads=1 --nocapture
 
 check:
 	cargo fmt --all --check

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
+mod cluster_chat;
 mod cluster_node;
 mod cluster_services;

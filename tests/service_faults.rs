@@ -2,7 +2,8 @@
 //! all, and who is not in a room hears nothing of it.
 //!
 //! Episodes are drawn by a seed, which is printed: `KLATCH_FAULTS_SEED` replays them, `KLATCH_FAULTS_EPISODES` asks for more,
-//! `KLATCH_FAULTS_ONLY` for those whose name holds a word.
+//! `KLATCH_FAULTS_ONLY` for those whose name holds a word. `KLATCH_PREVIOUS` names a klatch of another version, which the second replica
+//! of each kind then is (`tests/versions`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]

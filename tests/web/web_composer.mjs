@@ -72,6 +72,32 @@ test('an emoji is picked and lands at the caret', async (scene) => {
   await bob.sees('🚀well done');
 });
 
+test('an emoji is offered by its name, and a smiley of signs is left alone', async (scene) => {
+  const { ada, bob } = await pair(scene);
+  await ada.composer.click();
+  await ada.page.keyboard.type('lift off :rocke');
+  const offers = ada.page.getByRole('listbox', { name: 'Emoji' });
+  await offers.getByRole('option', { name: 'rocket' }).waitFor();
+  await ada.page.keyboard.press('Enter');
+  await ada.page.waitForFunction(() => document.querySelector('.composer textarea').value === 'lift off 🚀 ');
+  await ada.page.keyboard.type(':) at 10:30');
+  assert.equal(await offers.count(), 0);
+  await ada.page.keyboard.press('Enter');
+  await bob.sees('lift off 🚀 :) at 10:30');
+});
+
+test('who clicks a room writes in it', async (scene) => {
+  const { ada, bob } = await pair(scene);
+  const cleo = await scene.person('Cleo');
+  await ada.chatWith(cleo);
+  await ada.room(bob.displayName).click();
+  await ada.page.getByRole('heading', { level: 1, name: bob.displayName }).waitFor();
+  await ada.page.waitForFunction(() => document.activeElement?.matches('[data-region="composer"] textarea'));
+  await ada.page.keyboard.type('no second click');
+  await ada.page.keyboard.press('Enter');
+  await bob.sees('no second click');
+});
+
 test('arrow up edits the last own message, Escape leaves it as it was', async (scene) => {
   const { ada, bob } = await pair(scene);
   await ada.write('one');

@@ -47,6 +47,7 @@ test('what was read is readable offline, and what is changed there arrives', asy
   await ada.goOffline();
   await ada.page.reload();
   await ada.sees('from before');
+  for (const person of [ada, bob]) await ada.page.locator('.message-sender', { hasText: person.displayName }).first().waitFor();
   await ada.act('from before', 'React with 👍');
   await ada.menuOf('hello', 'Edit');
   await ada.write('hello again');

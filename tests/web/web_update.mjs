@@ -43,7 +43,8 @@ async function writer(scene) {
   const ada = await scene.person('Ada');
   const bob = await scene.account('Bob');
   await ada.isInstalled();
-  await ada.page.reload();
+  // The page of the first visit: it was loaded before there was a service worker.
+  await ada.page.waitForFunction(() => navigator.serviceWorker.controller !== null);
   await ada.chatWith(bob);
   await ada.page.evaluate(() => (globalThis.sameLife = true));
   return { ada, bob };

@@ -35,6 +35,8 @@ export default defineConfig({
         navigateFallback: '/index.html',
         navigateFallbackDenylist: [/^\/v1\//, /^\/\.well-known\//, /^\/(healthz|readyz|metrics)$/],
         cleanupOutdatedCaches: true,
+        // The first visit's page too: it may stay open for days, and is to be offered new versions like any other.
+        clientsClaim: true,
         // No importScripts: Trusted Types would refuse it.
         inlineWorkboxRuntime: true,
         // A server that names another place for the assets changes the page: by this mark it finds the page's revision.

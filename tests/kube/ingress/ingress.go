@@ -31,13 +31,20 @@ type route struct {
 	service    string
 }
 
+// Where people come in.
+type listen struct {
+	address       string
+	port, tlsPort int
+}
+
 type balancer struct {
-	client          kubernetes.Interface
-	product         product
-	folder, address string
-	program         []string
-	running         *exec.Cmd
-	configured      string
+	client     kubernetes.Interface
+	product    product
+	folder     string
+	listen     listen
+	program    []string
+	running    *exec.Cmd
+	configured string
 }
 
 // NewCommand is the part `ingress`. What comes after its flags is the command that becomes a program of the balancer's.
@@ -97,7 +104,9 @@ func NewCommand() *cobra.Command {
 	command.Flags().StringVar(&kubeconfig, "kubeconfig", "", "how to reach the apiserver")
 	command.Flags().StringVar(&name, "balancer", "haproxy", "haproxy or nginx")
 	command.Flags().StringVar(&b.folder, "folder", "", "where it is configured")
-	command.Flags().StringVar(&b.address, "address", "", "where it listens")
+	command.Flags().StringVar(&b.listen.address, "address", "", "where it listens")
+	command.Flags().IntVar(&b.listen.port, "port", 80, "where it listens without TLS")
+	command.Flags().IntVar(&b.listen.tlsPort, "tls-port", 443, "where it listens with TLS")
 	return command
 }
 
@@ -140,7 +149,7 @@ func (b *balancer) configure(routes []route, certificates map[string]*core.Secre
 	for _, host := range hosts {
 		news += host + certificates[host].ResourceVersion
 	}
-	text := b.product.configuration(b.folder, b.address, routes, hosts)
+	text := b.product.configuration(b.folder, b.listen, routes, hosts)
 	if text+news == b.configured {
 		return nil
 	}
@@ -153,7 +162,7 @@ func (b *balancer) configure(routes []route, certificates map[string]*core.Secre
 }
 
 func (b *balancer) read(file string) error {
-	if b.running != nil && b.running.ProcessState == nil {
+	if b.running != nil {
 		return b.running.Process.Signal(b.product.reload)
 	}
 	arguments := append(append([]string{}, b.program...), b.product.command(b.folder, file)...)
@@ -164,7 +173,10 @@ func (b *balancer) read(file string) error {
 	if err := b.running.Start(); err != nil {
 		return err
 	}
-	go b.running.Wait()
+	go func() {
+		fmt.Println("the balancer ended:", b.running.Wait())
+		os.Exit(1)
+	}()
 	return nil
 }
 
@@ -172,11 +184,11 @@ func (b *balancer) read(file string) error {
 func (b *balancer) tell(ctx context.Context, all []*net.Ingress) error {
 	var failed []error
 	for _, one := range all {
-		if known := one.Status.LoadBalancer.Ingress; len(known) == 1 && known[0].IP == b.address {
+		if known := one.Status.LoadBalancer.Ingress; len(known) == 1 && known[0].IP == b.listen.address {
 			continue
 		}
 		told := one.DeepCopy()
-		told.Status.LoadBalancer.Ingress = []net.IngressLoadBalancerIngress{{IP: b.address}}
+		told.Status.LoadBalancer.Ingress = []net.IngressLoadBalancerIngress{{IP: b.listen.address}}
 		_, err := b.client.NetworkingV1().Ingresses(one.Namespace).UpdateStatus(ctx, told, meta.UpdateOptions{})
 		if err != nil && !kinds.IsNotFound(err) {
 			failed = append(failed, err)

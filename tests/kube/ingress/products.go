@@ -11,7 +11,7 @@ import (
 type product struct {
 	reload        syscall.Signal
 	command       func(folder, file string) []string
-	configuration func(folder, address string, routes []route, certified []string) string
+	configuration func(folder string, at listen, routes []route, certified []string) string
 }
 
 var products = map[string]product{
@@ -24,10 +24,10 @@ func haproxyCommand(_, file string) []string {
 }
 
 // https://docs.haproxy.org/3.0/configuration.html
-func haproxy(folder, address string, routes []route, certified []string) string {
-	bind := fmt.Sprintf("  bind %s:80\n", address)
+func haproxy(folder string, at listen, routes []route, certified []string) string {
+	bind := fmt.Sprintf("  bind %s:%d\n", at.address, at.port)
 	if len(certified) > 0 {
-		bind += fmt.Sprintf("  bind %s:443 ssl alpn h2,http/1.1", address)
+		bind += fmt.Sprintf("  bind %s:%d ssl alpn h2,http/1.1", at.address, at.tlsPort)
 		for _, host := range certified {
 			bind += " crt " + filepath.Join(folder, host+".pem")
 		}
@@ -38,23 +38,28 @@ func haproxy(folder, address string, routes []route, certified []string) string 
 		redirects += fmt.Sprintf("  http-request redirect scheme https code 308 if { hdr(host),field(1,:) -i %s } !{ ssl_fc }\n", host)
 	}
 	for number, route := range routes {
-		match := "path_beg"
-		if route.exact {
-			match = "path"
+		host := fmt.Sprintf("{ hdr(host),field(1,:) -i %s }", route.host)
+		rules += fmt.Sprintf("  use_backend route-%d if %s { path %s }\n", number, host, route.path)
+		// A prefix is made of whole steps of the path.
+		if !route.exact {
+			rules += fmt.Sprintf("  use_backend route-%d if %s { path_beg %s/ }\n", number, host, strings.TrimSuffix(route.path, "/"))
 		}
-		rules += fmt.Sprintf("  use_backend route-%d if { hdr(host),field(1,:) -i %s } { %s %s }\n", number, route.host, match, route.path)
 		backends += fmt.Sprintf("backend route-%d\n  server service %s\n", number, route.service)
 	}
 	return fmt.Sprintf(`defaults
   mode http
-  option forwardfor
   timeout connect 5s
+  timeout http-request 30s
   timeout client 60s
   timeout server 60s
-  # WebSockets are quiet for longer.
-  timeout tunnel 1h
+  # Above twice the gateways' heartbeat (30 s), which is what notices a dead peer.
+  timeout tunnel 90s
 frontend people
-%s%s%s%s`, bind, redirects, rules, backends)
+%s  # What a client says of itself is not believed.
+  http-request del-header Forwarded
+  http-request set-header X-Forwarded-For %%[src]
+  http-request set-header X-Forwarded-Proto https if { ssl_fc }
+%s%s%s`, bind, redirects, rules, backends)
 }
 
 func nginxCommand(folder, file string) []string {
@@ -63,7 +68,7 @@ func nginxCommand(folder, file string) []string {
 }
 
 // https://nginx.org/en/docs/
-func nginx(folder, address string, routes []route, certified []string) string {
+func nginx(folder string, at listen, routes []route, certified []string) string {
 	isCertified := map[string]bool{}
 	for _, host := range certified {
 		isCertified[host] = true
@@ -82,11 +87,11 @@ func nginx(folder, address string, routes []route, certified []string) string {
 	}
 	servers := ""
 	for _, host := range order {
-		listen := fmt.Sprintf("    listen %s:80;\n", address)
+		listen := fmt.Sprintf("    listen %s:%d;\n", at.address, at.port)
 		if isCertified[host] {
 			file := filepath.Join(folder, host+".pem")
-			listen = fmt.Sprintf("    listen %s:443 ssl;\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n", address, file, file)
-			servers += fmt.Sprintf("  server { listen %s:80; server_name %s; return 308 https://$host$request_uri; }\n", address, host)
+			listen = fmt.Sprintf("    listen %s:%d ssl;\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n", at.address, at.tlsPort, file, file)
+			servers += fmt.Sprintf("  server { listen %s:%d; server_name %s; return 308 https://$host$request_uri; }\n", at.address, at.port, host)
 		}
 		servers += fmt.Sprintf("  server {\n%s    server_name %s;\n%s  }\n", listen, host, hosts[host])
 	}
@@ -105,10 +110,11 @@ http {
   proxy_set_header Connection $connection_upgrade;
   proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme;
-  # WebSockets are quiet for longer than its minute.
-  proxy_read_timeout 1h;
-  client_max_body_size 100m;
-  server { listen %s:80 default_server; return 404; }
+  proxy_set_header Forwarded "";
+  # Above twice the gateways' heartbeat (30 s), which is what notices a dead peer.
+  proxy_read_timeout 90s;
+  client_max_body_size 1m;
+  server { listen %s:%d default_server; return 404; }
 %s}
-`, temporary, address, servers)
+`, temporary, at.address, at.port, servers)
 }

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod brokers;
+pub mod chat;
 pub mod cluster;
 pub mod control_plane;
 pub mod fuse;
@@ -21,7 +22,8 @@ use std::{
 };
 
 /// A script of `tests/kube`.
-pub(crate) fn script(name: &str) -> PathBuf {
+#[must_use]
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kube").join(name)
 }
 

@@ -49,8 +49,13 @@ pub struct Scene {
 impl Scene {
     /// In a new namespace.
     pub async fn new(plane: &ControlPlane) -> Self {
-        let config = config(plane.kubeconfig()).await;
-        let client = connect(config.clone(), Vec::new()).expect("a client");
+        Self::by(plane, plane.kubeconfig()).await
+    }
+
+    /// The same, with an operator that is whom a kubeconfig says.
+    pub async fn by(plane: &ControlPlane, operator: PathBuf) -> Self {
+        let client = connect(config(plane.kubeconfig()).await, Vec::new()).expect("a client");
+        let config = config(operator).await;
         Self { client, kubectl: plane.kubectl(), namespace: plane.namespace(), brokers: Arc::default(), config }
     }
 

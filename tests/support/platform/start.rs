@@ -1,6 +1,11 @@
 //! Bringing the platform up, from the servers to the fronts.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use klatch_settings::TraceSettings;
 
@@ -12,6 +17,7 @@ use super::{
 };
 use crate::{
     balancer::{Server, free_address},
+    klatch_process::binary,
     services::{
         certificates::{CertificateFiles, Certificates},
         postgres::Postgres,
@@ -102,6 +108,14 @@ impl Platform {
     }
 }
 
+/// The binary of a part: with `KLATCH_PREVIOUS`, a klatch of another version, the second replica of each kind is of that version.
+fn version_of(part: Part) -> PathBuf {
+    match (std::env::var_os("KLATCH_PREVIOUS"), part) {
+        (Some(previous), Part::Gateway(1) | Part::MessageService(1) | Part::Api(1)) => PathBuf::from(previous),
+        _ => binary(),
+    }
+}
+
 fn addresses() -> BTreeMap<Part, Server> {
     let kinds = [Part::Gateway, Part::Api, Part::MessageService];
     let replicas = kinds.into_iter().flat_map(|kind| (0..REPLICAS).map(kind));
@@ -155,19 +169,21 @@ fn workloads(
         traces,
     };
     let workload = |part: &Part, server: &Server| {
-        let (name, admin) = (part.to_string(), server.admin);
+        let (name, admin, klatch) = (part.to_string(), server.admin, version_of(*part));
         match *part {
             Part::Gateway(number) => {
-                Workload::new(folder, "gateway", &name, &plan.gateway(number, server.address, admin), admin)
+                Workload::new(folder, &klatch, "gateway", &name, &plan.gateway(number, server.address, admin), admin)
             }
             Part::Api(number) => {
                 let settings = plan.api(number, server.address, internal[number], admin);
-                Workload::new(folder, "api", &name, &settings, admin)
+                Workload::new(folder, &klatch, "api", &name, &settings, admin)
             }
             Part::MessageService(number) => {
-                Workload::new(folder, "message-service", &name, &plan.message_service(number, admin), admin)
+                Workload::new(folder, &klatch, "message-service", &name, &plan.message_service(number, admin), admin)
             }
-            _ => Workload::new(folder, "notification-service", &name, &plan.notification_service(admin), admin),
+            _ => {
+                Workload::new(folder, &klatch, "notification-service", &name, &plan.notification_service(admin), admin)
+            }
         }
     };
     servers.iter().map(|(part, server)| (*part, workload(part, server))).collect()

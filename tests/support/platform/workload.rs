@@ -10,7 +10,6 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    klatch_process::binary,
     person::http_client,
     services::{process::Process, tree},
 };
@@ -39,6 +38,7 @@ impl Workload {
     /// Writes its settings into this folder. It is not started yet.
     pub(super) fn new(
         folder: &Path,
+        klatch: &Path,
         subcommand: &str,
         name: &str,
         settings: &impl Serialize,
@@ -47,7 +47,7 @@ impl Workload {
         let (file, log) = (folder.join(format!("{name}.yaml")), folder.join(format!("{name}.log")));
         // JSON is YAML.
         fs::write(&file, serde_json::to_string_pretty(settings).expect("settings")).expect("a settings file");
-        let klatch = binary().display().to_string();
+        let klatch = klatch.display().to_string();
         let file = file.display().to_string();
         let shell = ["sh", "-c", LOGGED, "sh"].map(str::to_owned).into_iter();
         let command = shell

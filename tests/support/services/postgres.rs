@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write as _},
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -161,6 +161,8 @@ impl Postgres {
             .args(["-p", &self.port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // As in `process`: the watcher is to outlive a kill of the whole group.
+            .process_group(0)
             .spawn()
             .expect("sh starts");
         let mut line = String::new();
@@ -304,7 +306,9 @@ fn initialized() -> PathBuf {
                 .arg(folder.path().join("data")),
         );
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let remover = Command::new("sh").args(["-c", REMOVE, "sh"]).arg(folder.path()).stdin(Stdio::piped()).spawn();
+        let mut remover = Command::new("sh");
+        remover.args(["-c", REMOVE, "sh"]).arg(folder.path()).stdin(Stdio::piped()).process_group(0);
+        let remover = remover.spawn();
         (folder, remover.expect("sh starts"))
     });
     made.path().join("data")

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     ops::Range,
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
 };
 
@@ -31,6 +32,8 @@ impl Process {
         let mut watcher = Command::new("sh")
             .args(["-c", WATCH, "sh"])
             .args(command)
+            // Who kills the tests with all of their group must not kill the watcher first.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

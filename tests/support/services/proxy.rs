@@ -33,7 +33,7 @@ struct Now {
     cuts: u64,
 }
 
-/// A proxy to one port. It runs on a thread of its own, and ends when it is dropped.
+/// A proxy to one address. It runs on a thread of its own, and ends when it is dropped.
 pub struct Proxy {
     port: u16,
     now: watch::Sender<Now>,
@@ -46,6 +46,15 @@ impl Proxy {
     /// When there is no free port.
     #[must_use]
     pub fn to(upstream: u16) -> Self {
+        Self::before(SocketAddr::from(([127, 0, 0, 1], upstream)))
+    }
+
+    /// Opens one to an address of this machine's networks.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    #[must_use]
+    pub fn before(upstream: SocketAddr) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         listener.set_nonblocking(true).expect("a listener that tokio takes");
@@ -88,7 +97,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: u16, mut now: watch::Receiver<Now>) {
+async fn accept(listener: TcpListener, upstream: SocketAddr, mut now: watch::Receiver<Now>) {
     let watched = now.clone();
     loop {
         tokio::select! {
@@ -132,11 +141,11 @@ impl Line {
     }
 }
 
-async fn carry(client: TcpStream, upstream: u16, mut line: Line) {
+async fn carry(client: TcpStream, upstream: SocketAddr, mut line: Line) {
     if !line.may_forward().await {
         return;
     }
-    let Ok(server) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], upstream))).await else { return };
+    let Ok(server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();

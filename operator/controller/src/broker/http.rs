@@ -27,9 +27,22 @@ impl HttpBroker {
     /// # Errors
     /// When no TLS can be had.
     pub fn new(guards: Vec<Arc<dyn Guard>>) -> Result<Self, reqwest::Error> {
-        // A proxy of the cluster's way out knows no broker inside of it.
-        let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
-        let client = builder.redirect(reqwest::redirect::Policy::none()).build()?;
+        let builder = || {
+            // A proxy of the cluster's way out knows no broker inside of it.
+            let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+            builder.redirect(reqwest::redirect::Policy::none())
+        };
+        let client = match builder().build() {
+            Ok(client) => client,
+            // Our own brokers are spoken to without it.
+            Err(error) => {
+                tracing::warn!(
+                    "brokers by https are not believed, as this image holds no authorities: {}",
+                    words(&error)
+                );
+                builder().tls_certs_only([]).build()?
+            }
+        };
         Ok(Self { client, guards })
     }
 }

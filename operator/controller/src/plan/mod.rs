@@ -66,7 +66,8 @@ fn change(object: &Object, stamped: Stamped, live: &Live, world: &World) -> Vec<
         if !expansions.is_empty() {
             return expansions.into_iter().map(Change::Expand).collect();
         }
-        if volume::claims_changed(object, live) {
+        // One that is going already is waited for.
+        if volume::claims_changed(object, live) && live.metadata.deletion_timestamp.is_none() {
             return vec![Change::Renew(live.clone())];
         }
     }

@@ -140,7 +140,8 @@ impl Step {
 }
 
 /// Tries rates until the highest that passes is found. Answers it, if any passed, and every step. A rate fails when it does so
-/// twice: one pause of a shared disk or core is not the server's.
+/// twice: one pause of a shared disk or core is not the server's. The first attempt counts for nothing: with it caches fill,
+/// statements are planned and connections made, and a first rate that fails for that sends the search the wrong way.
 ///
 /// # Errors
 /// What `attempt` could not measure.
@@ -149,6 +150,7 @@ pub(super) async fn highest(
     lossy: bool,
     mut attempt: impl AsyncFnMut(f64) -> anyhow::Result<Step>,
 ) -> anyhow::Result<(Option<Step>, Vec<Step>)> {
+    attempt(first).await?;
     let mut search = Search::from(first);
     let (mut best, mut steps): (Option<Step>, _) = (None, Vec::new());
     while let Some(rate) = search.rate() {

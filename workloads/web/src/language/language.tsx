@@ -1,6 +1,6 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { datesOf, type Dates } from './dates';
-import { choose, englishCatalogue, load, speaker, type Catalogue, type Language, type Say } from './words';
+import { choose, englishCatalogue, load, regional, speaker, type Catalogue, type Language, type Say } from './words';
 
 interface Speech {
   readonly language: Language;
@@ -36,7 +36,7 @@ export function LanguageProvider({ setting, children }: { setting: 'system' | La
     document.documentElement.lang = loaded.language;
   }, [loaded]);
   const speech = useMemo<Speech>(
-    () => ({ language: loaded.language, say: speaker(loaded.language, loaded.catalogue), dates: datesOf(loaded.language) }),
+    () => ({ language: loaded.language, say: speaker(loaded.language, loaded.catalogue), dates: datesOf(regional(loaded.language, navigator.languages)) }),
     [loaded],
   );
   const first = loaded.language !== language && loaded.language === 'en' && language !== 'en';

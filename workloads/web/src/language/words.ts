@@ -27,6 +27,11 @@ export function choose(setting: 'system' | Language, wanted: readonly string[]):
   return 'en';
 }
 
+/** The language as people of a region write it: the first wanted tag of it, so that times of "en-GB" have 24 hours. */
+export function regional(language: Language, wanted: readonly string[]): string {
+  return wanted.find((tag) => tag.slice(0, 2).toLowerCase() === language) ?? language;
+}
+
 /** Words from a catalogue: `{name}` is filled in, numbers are written the language's way. */
 export function speaker(language: Language, catalogue: Catalogue): Say {
   const plural = new Intl.PluralRules(language);

@@ -102,6 +102,30 @@ test('written offline, reloaded offline, sent once and in order when the network
   await again.close();
 });
 
+test('names are kept on the device, and asked for again once there is a network', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  client.profile(BEN).subscribe(() => {});
+  const name = await until('the name', () => client.profile(BEN).get()?.displayName);
+  await client.close();
+
+  profile.goOffline();
+  const again = await profile.open();
+  again.profile(BEN).subscribe(() => {});
+  expect(again.profile(BEN).get()?.displayName).toBe(name);
+  expect(again.profile(ME).get()?.displayName).toBe(again.me.get()?.displayName);
+  await again.close();
+
+  const asked = () => server.calls.filter((call) => call === 'GET /users').length;
+  const before = asked();
+  profile.goOnline();
+  const online = await profile.open();
+  online.profile(BEN).subscribe(() => {});
+  expect(online.profile(BEN).get()?.displayName).toBe(name);
+  await until('asked again', () => asked() === before + 1);
+  await online.close();
+});
+
 test('a device that holds nothing starts in the midst of a room', async () => {
   const server = new Server();
   server.write('hello');

@@ -1,7 +1,7 @@
 import { IDBFactory } from 'fake-indexeddb';
 import { afterEach, expect, test } from 'vitest';
 import type { Client } from '../../src/core';
-import { IndexedDatabase, openIndexedDatabase } from '../../src/core/shell/indexed_database';
+import { DATABASE_VERSION, IndexedDatabase, openIndexedDatabase } from '../../src/core/shell/indexed_database';
 import { ROOM, Server } from './server';
 import { Profile, rowsOf, until } from './world';
 
@@ -72,17 +72,37 @@ test('a full device is told once, and the rest goes on in memory', async () => {
 
 test('an older tab that does not let go of the database is told', async () => {
   const factory = new IDBFactory();
-  const held = factory.open('klatch', 1);
+  const held = factory.open('klatch', DATABASE_VERSION);
   await new Promise((resolve) => (held.onsuccess = resolve));
   const older = held.result;
   const troubles: string[] = [];
   const mine = await openIndexedDatabase(factory as unknown as globalThis.IDBFactory, (trouble) => troubles.push(trouble));
-  const newer = factory.open('klatch', 2);
+  const newer = factory.open('klatch', DATABASE_VERSION + 1);
   older.close();
   await new Promise((resolve) => (newer.onsuccess = resolve));
   expect(troubles).toEqual(['storage_blocked']);
   expect(mine).toBeInstanceOf(IndexedDatabase);
   newer.result.close();
+});
+
+test('a database of the first version is taken over, and keeps profiles from then on', async () => {
+  const factory = new IDBFactory();
+  const first = factory.open('klatch', 1);
+  first.onupgradeneeded = () => {
+    for (const store of ['entries', 'rooms', 'outbox', 'drafts', 'state']) first.result.createObjectStore(store);
+  };
+  await new Promise((resolve) => (first.onsuccess = resolve));
+  const written = first.result.transaction('drafts', 'readwrite');
+  written.objectStore('drafts').put({ text: 'half a sen' }, ROOM);
+  await new Promise((resolve) => (written.oncomplete = resolve));
+  first.result.close();
+  const database = await openIndexedDatabase(factory as unknown as globalThis.IDBFactory, () => {});
+  const ben = { id: 'ben', username: 'ben', display_name: 'Ben' };
+  await database.write({ profiles: [ben] });
+  expect(await database.load()).toMatchObject({ drafts: [[ROOM, { text: 'half a sen' }]], profiles: [ben] });
+  await database.wipe();
+  expect((await database.load()).profiles).toEqual([]);
+  database.close();
 });
 
 test('a write is whole or not at all: no position without its entries', async () => {

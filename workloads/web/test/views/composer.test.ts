@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Profile } from '../../src/core/interface';
-import { mentionsIn, offersFor, queryAt } from '../../src/views/composer/completion';
+import { emojiFor, mentionsIn, peopleFor, queryAt } from '../../src/views/composer/completion';
 import { insert, prefix, wrap } from '../../src/views/composer/format';
 import { ground, initials } from '../../src/views/controls/avatar';
 
@@ -8,16 +8,28 @@ const person = (id: string, username: string, displayName: string): Profile => (
 const people = [person('1', 'ada', 'Ada Okafor'), person('2', 'olga', 'Olga Adams'), person('3', 'ben', 'Ben')];
 
 it('finds the name being written at the caret', () => {
-  expect(queryAt('hi @ad', 6)).toEqual({ start: 3, text: 'ad' });
-  expect(queryAt('@', 1)).toEqual({ start: 0, text: '' });
+  expect(queryAt('hi @ad', 6)).toEqual({ of: 'people', start: 3, text: 'ad' });
+  expect(queryAt('@', 1)).toEqual({ of: 'people', start: 0, text: '' });
   expect(queryAt('me@ad', 5)).toBeUndefined();
   expect(queryAt('@ada now', 8)).toBeUndefined();
 });
 
 it('offers people by user name, name and family name, and the room', () => {
-  expect(offersFor('ad', people, true).map((one) => one.username)).toEqual(['ada', 'olga']);
-  expect(offersFor('ro', people, true).map((one) => one.username)).toEqual(['room']);
-  expect(offersFor('ro', people, false)).toEqual([]);
+  expect(peopleFor('ad', people, true).map((one) => one.text)).toEqual(['@ada', '@olga']);
+  expect(peopleFor('ro', people, true).map((one) => one.text)).toEqual(['@room']);
+  expect(peopleFor('ro', people, false)).toEqual([]);
+});
+
+it('finds the emoji being named at the caret, and no smiley, time or address', () => {
+  expect(queryAt('well :thu', 9)).toEqual({ of: 'emoji', start: 5, text: 'thu' });
+  expect(queryAt(':thumbs_up', 10)).toEqual({ of: 'emoji', start: 0, text: 'thumbs_up' });
+  for (const text of [':t', ':)', ':D', 'at 10:30', 'https://example', 'a:smile', ':smile now']) expect(queryAt(text, text.length)).toBeUndefined();
+});
+
+it('offers emoji by their words', () => {
+  const groups = [[{ emoji: '👍', label: 'thumbs up', words: 'thumbs up yes +1' }, { emoji: '👎', label: 'thumbs down', words: 'thumbs down no' }], [{ emoji: '🎉', label: 'party popper', words: 'party popper' }]];
+  expect(emojiFor('thumbs_u', groups)).toEqual([{ kind: 'emoji', id: '👍', name: 'thumbs up', text: '👍' }]);
+  expect(emojiFor('pop', groups).map((one) => one.text)).toEqual(['🎉']);
 });
 
 it('mentions whom it knows', () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import german from '../../src/language/de.json';
 import english from '../../src/language/en.json';
 import { datesOf } from '../../src/language/dates';
-import { choose, englishCatalogue, speaker } from '../../src/language/words';
+import { choose, englishCatalogue, regional, speaker } from '../../src/language/words';
 
 const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map((match) => match[0]).sort();
 
@@ -26,6 +26,14 @@ it('chooses the first language there is a catalogue for', () => {
   expect(choose('system', ['fr', 'de-AT', 'en'])).toBe('de');
   expect(choose('system', ['fr'])).toBe('en');
   expect(choose('en', ['de'])).toBe('en');
+});
+
+it('writes times as the region does', () => {
+  expect(regional('en', ['de-AT', 'en-GB', 'en-US'])).toBe('en-GB');
+  expect(regional('de', ['en-GB'])).toBe('de');
+  const evening = new Date(2026, 2, 10, 21, 5).getTime();
+  expect(datesOf(regional('en', ['en-GB'])).time(evening)).toBe('21:05');
+  expect(datesOf(regional('en', ['en-US'])).time(evening)).toMatch(/9:05\sPM/);
 });
 
 it('names days by the calendar', () => {

@@ -125,6 +125,7 @@ export class Model {
       listLoaded: this.book.isLoaded,
       outbox: this.outbox.all(),
       profiles: this.people.all(),
+      oldProfiles: this.people.old(),
       drafts: [...this.drafts],
       settings: this.#settings,
       warnings: this.#warnings,
@@ -135,6 +136,8 @@ export class Model {
   reset(state: State): void {
     this.outbox.reset(state.outbox);
     this.people.learn(state.profiles);
+    if (state.me) this.people.learn([state.me]);
+    this.people.remember(state.oldProfiles ?? []);
     this.drafts.clear();
     for (const [room, draft] of state.drafts) this.drafts.set(room, draft);
     this.#me = state.me;

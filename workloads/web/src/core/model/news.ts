@@ -59,6 +59,8 @@ export interface State {
   readonly listLoaded: boolean;
   readonly outbox: readonly Pending[];
   readonly profiles: readonly Profile[];
+  /** From an earlier life of the page: shown, and asked for again once somebody looks. */
+  readonly oldProfiles?: readonly Profile[];
   readonly drafts: readonly (readonly [string, Draft])[];
   readonly settings: Settings;
   readonly warnings: readonly Warning[];

@@ -37,6 +37,8 @@ const NOBODY: readonly string[] = [];
 export class People {
   readonly #profiles = new Map<string, Profile>();
   readonly #wire = new Map<string, WireProfile>();
+  /** Who is only remembered. */
+  readonly #old = new Set<string>();
   readonly #presence = new Map<string, Presence>();
   /** By room, by user: until when. */
   readonly #typing = new Map<string, Map<string, number>>();
@@ -52,6 +54,7 @@ export class People {
 
   learn(profiles: Iterable<WireProfile>): void {
     for (const wire of profiles) {
+      this.#old.delete(wire.id);
       const known = this.#wire.get(wire.id);
       if (known && JSON.stringify(known) === JSON.stringify(wire)) continue;
       this.#wire.set(wire.id, wire);
@@ -62,12 +65,23 @@ export class People {
       if (oldest !== undefined) {
         this.#profiles.delete(oldest);
         this.#wire.delete(oldest);
+        this.#old.delete(oldest);
       }
     }
   }
 
+  /** What was learned in an earlier life of the page stands until something newer comes. */
+  remember(profiles: Iterable<WireProfile>): void {
+    for (const wire of profiles) {
+      if (this.#profiles.has(wire.id)) continue;
+      this.learn([wire]);
+      this.#old.add(wire.id);
+    }
+  }
+
+  /** False also of who is only remembered: the name may be another by now. */
   knows(user: string): boolean {
-    return this.#profiles.has(user);
+    return this.#profiles.has(user) && !this.#old.has(user);
   }
 
   get(user: string): Profile | undefined {
@@ -75,7 +89,11 @@ export class People {
   }
 
   all(): readonly WireProfile[] {
-    return [...this.#wire.values()];
+    return [...this.#wire.values()].filter(({ id }) => !this.#old.has(id));
+  }
+
+  old(): readonly WireProfile[] {
+    return [...this.#wire.values()].filter(({ id }) => this.#old.has(id));
   }
 
   takePresence({ user, status, last_active }: PresenceFrame): void {
@@ -121,6 +139,7 @@ export class People {
   clear(): void {
     this.#profiles.clear();
     this.#wire.clear();
+    this.#old.clear();
     this.profile.touchAll();
     this.forgetPresence();
   }

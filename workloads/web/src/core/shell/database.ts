@@ -3,7 +3,7 @@ import type { SavedMessage } from '../engine/events';
 import type { Draft, Settings } from '../interface';
 import type { RoomFacts } from '../model/room_facts';
 import type { Entry, Position } from '../wire/entry';
-import type { Me } from '../wire/http';
+import type { Me, Profile } from '../wire/http';
 
 export interface KeptSession {
   readonly session: string;
@@ -26,10 +26,15 @@ export interface Kept {
   readonly rooms: readonly KeptRoom[];
   readonly outbox: readonly KeptMessage[];
   readonly drafts: readonly (readonly [string, Draft])[];
+  /** Whose messages are shown by name without a network. */
+  readonly profiles: readonly Profile[];
   readonly settings: Settings | undefined;
   /** The user signed out, and the server was not told yet: the cookie may still work. */
   readonly ending: boolean;
 }
+
+/** Profiles that are kept: as many as the page holds. With more, all are dropped at the next start and learned anew. */
+export const KEPT_PROFILES = 5_000;
 
 /** What one transaction writes: entries with the cursor that counts them and the outbox they settle, or none of it. */
 export interface Writes {
@@ -42,6 +47,7 @@ export interface Writes {
   readonly entries?: readonly (readonly [string, Entry])[];
   readonly outbox?: { readonly put: readonly KeptMessage[]; readonly gone: readonly string[] };
   readonly drafts?: readonly (readonly [string, Draft | undefined])[];
+  readonly profiles?: readonly Profile[];
   readonly settings?: Settings;
   readonly ending?: boolean;
 }

@@ -1,11 +1,12 @@
 import { wrap, type DBSchema, type IDBPDatabase } from 'idb';
 import type { Draft } from '../interface';
 import type { Entry, Position } from '../wire/entry';
+import type { Profile } from '../wire/http';
 import type { Settings } from '../interface';
-import { denseNextTo, type Database, type Kept, type KeptMessage, type KeptRoom, type KeptSession, type Range, type Writes } from './database';
+import { denseNextTo, KEPT_PROFILES, type Database, type Kept, type KeptMessage, type KeptRoom, type KeptSession, type Range, type Writes } from './database';
 
 export const DATABASE_NAME = 'klatch';
-const VERSION = 1;
+export const DATABASE_VERSION = 2;
 /** Another tab with an older version gets this long, ms, to close its database. */
 const BLOCKED_MS = 3_000;
 
@@ -14,18 +15,20 @@ interface Schema extends DBSchema {
   rooms: { key: string; value: KeptRoom };
   outbox: { key: string; value: KeptMessage };
   drafts: { key: string; value: Draft };
+  /** Since version 2. */
+  profiles: { key: string; value: Profile };
   /** Single values by name. */
   state: { key: string; value: unknown };
 }
 
-const STORES = ['entries', 'rooms', 'outbox', 'drafts', 'state'] as const;
+const STORES = ['entries', 'rooms', 'outbox', 'drafts', 'profiles', 'state'] as const;
 
 export type Trouble = 'storage_blocked' | 'storage_lost';
 
 /** Opens it, or rejects: private mode, storage turned off, an older tab that does not let go. */
 export function openIndexedDatabase(factory: IDBFactory, onTrouble: (trouble: Trouble) => void): Promise<IndexedDatabase> {
   return new Promise((resolve, reject) => {
-    const request = factory.open(DATABASE_NAME, VERSION);
+    const request = factory.open(DATABASE_NAME, DATABASE_VERSION);
     let isGivenUp = false;
     request.onupgradeneeded = () => {
       for (const store of STORES) if (!request.result.objectStoreNames.contains(store)) request.result.createObjectStore(store);
@@ -68,10 +71,10 @@ export class IndexedDatabase implements Database {
   }
 
   async load(): Promise<Kept> {
-    const transaction = this.#database.transaction(['rooms', 'outbox', 'drafts', 'state']);
+    const transaction = this.#database.transaction(['rooms', 'outbox', 'drafts', 'profiles', 'state']);
     const state = transaction.objectStore('state');
     const drafts = transaction.objectStore('drafts');
-    const [session, inbox, listLoaded, settings, ending, rooms, outbox, draftRooms, draftTexts] = await Promise.all([
+    const [session, inbox, listLoaded, settings, ending, rooms, outbox, draftRooms, draftTexts, profiles] = await Promise.all([
       state.get('session'),
       state.get('inbox'),
       state.get('list_loaded'),
@@ -81,7 +84,10 @@ export class IndexedDatabase implements Database {
       transaction.objectStore('outbox').getAll(),
       drafts.getAllKeys(),
       drafts.getAll(),
+      transaction.objectStore('profiles').getAll(undefined, KEPT_PROFILES + 1),
     ]);
+    const tooMany = profiles.length > KEPT_PROFILES;
+    if (tooMany) await this.#database.clear('profiles');
     return {
       session: session as KeptSession | undefined,
       inbox: inbox as Position | undefined,
@@ -91,6 +97,7 @@ export class IndexedDatabase implements Database {
       rooms,
       outbox: outbox.sort((one, other) => one.order - other.order),
       drafts: draftRooms.map((room, place) => [room, draftTexts[place] ?? { text: '' }] as const),
+      profiles: tooMany ? [] : profiles,
     };
   }
 
@@ -105,7 +112,7 @@ export class IndexedDatabase implements Database {
   async write(writes: Writes): Promise<void> {
     this.transactions += 1;
     const transaction = this.#database.transaction(STORES, 'readwrite', { durability: 'relaxed' });
-    const [entries, rooms, outbox, drafts, state] = STORES.map((store) => transaction.objectStore(store)) as never as Stores;
+    const [entries, rooms, outbox, drafts, profiles, state] = STORES.map((store) => transaction.objectStore(store)) as never as Stores;
     const { session, inbox, listLoaded, settings, ending } = writes;
     // Each request has a promise of its own, and each wants somebody to hear that the transaction failed.
     const work: Promise<unknown>[] = [transaction.done];
@@ -118,6 +125,7 @@ export class IndexedDatabase implements Database {
     for (const message of writes.outbox?.put ?? []) work.push(outbox.put(message, message.message_id));
     for (const id of writes.outbox?.gone ?? []) work.push(outbox.delete(id));
     for (const [room, draft] of writes.drafts ?? []) work.push(draft ? drafts.put(draft, room) : drafts.delete(room));
+    for (const profile of writes.profiles ?? []) work.push(profiles.put(profile, profile.id));
     if (session) work.push(state.put(session, 'session'));
     if (inbox) work.push(state.put(inbox, 'inbox'));
     if (listLoaded !== undefined) work.push(state.put(listLoaded, 'list_loaded'));
@@ -152,4 +160,4 @@ export class IndexedDatabase implements Database {
 }
 
 type Store<Name extends (typeof STORES)[number]> = import('idb').IDBPObjectStore<Schema, typeof STORES, Name, 'readwrite'>;
-type Stores = [Store<'entries'>, Store<'rooms'>, Store<'outbox'>, Store<'drafts'>, Store<'state'>];
+type Stores = [Store<'entries'>, Store<'rooms'>, Store<'outbox'>, Store<'drafts'>, Store<'profiles'>, Store<'state'>];

@@ -4,7 +4,8 @@ import type { Draft, Settings } from '../interface';
 import type { News } from '../model/news';
 import type { Model } from '../model/model';
 import type { Entry } from '../wire/entry';
-import type { Database, KeptMessage, KeptRoom, KeptSession, Writes } from './database';
+import type { Profile } from '../wire/http';
+import { KEPT_PROFILES, type Database, type Kept, type KeptMessage, type KeptRoom, type KeptSession, type Writes } from './database';
 
 /** Entries that wait to be written; beyond, a write is due at once. The budget: at most one transaction per 200 events. */
 const ENTRIES_A_WRITE = 200;
@@ -19,6 +20,10 @@ export class Keeper {
   #rooms = new Set<string>();
   #dropped = new Set<string>();
   #drafts = new Map<string, Draft | undefined>();
+  /** Profiles to be written, by user. */
+  #profiles = new Map<string, Profile>();
+  /** As they are on disk, as text: the same ones come with each list of members. */
+  readonly #profilesKept = new Map<string, string>();
   #session: KeptSession | undefined;
   #settings: Settings | undefined;
   #ending: boolean | undefined;
@@ -34,7 +39,8 @@ export class Keeper {
   }
 
   /** What was read from disk need not be written. */
-  loaded(outbox: readonly KeptMessage[]): void {
+  loaded({ outbox, profiles }: Kept): void {
+    for (const profile of profiles) this.#profilesKept.set(profile.id, JSON.stringify(profile));
     for (const { order, said_at, ...message } of outbox) {
       this.#outbox.set(message.message_id, message);
       this.#orders.set(message.message_id, order);
@@ -77,6 +83,12 @@ export class Keeper {
       case 'watermark':
         this.#rooms.add(news.frame.room);
         break;
+      case 'profiles':
+        news.profiles.forEach((profile) => this.#noteProfile(profile));
+        break;
+      case 'members':
+        news.members.forEach(({ user }) => this.#noteProfile(user));
+        break;
       case 'said':
         this.#saidAt.set(news.pending.message.message_id, now);
         break;
@@ -103,7 +115,7 @@ export class Keeper {
   }
 
   get hasWork(): boolean {
-    return this.#entries.size + this.#rooms.size + this.#dropped.size + this.#drafts.size > 0 || !!this.#session || !!this.#settings || this.#ending !== undefined;
+    return this.#entries.size + this.#rooms.size + this.#dropped.size + this.#drafts.size + this.#profiles.size > 0 || !!this.#session || !!this.#settings || this.#ending !== undefined;
   }
 
   /** One transaction with everything gathered. One at a time, in the order asked for. */
@@ -124,6 +136,8 @@ export class Keeper {
     this.#rooms.clear();
     this.#dropped.clear();
     this.#drafts.clear();
+    this.#profiles.clear();
+    this.#profilesKept.clear();
     this.#outbox.clear();
     this.#orders.clear();
     this.#saidAt.clear();
@@ -133,6 +147,14 @@ export class Keeper {
   #note(room: string, entry: Entry): void {
     this.#entries.set(`${room} ${entry.position.seq}`, [room, entry]);
     this.#rooms.add(room);
+  }
+
+  #noteProfile(profile: Profile): void {
+    const text = JSON.stringify(profile);
+    if (this.#profilesKept.get(profile.id) === text) return;
+    if (this.#profilesKept.size >= KEPT_PROFILES && !this.#profilesKept.has(profile.id)) return;
+    this.#profilesKept.set(profile.id, text);
+    this.#profiles.set(profile.id, profile);
   }
 
   #drop(room: string): void {
@@ -155,6 +177,7 @@ export class Keeper {
       rooms,
       outbox: this.#outboxChanges(snapshot.outbox),
       drafts: [...this.#drafts],
+      profiles: [...this.#profiles.values()],
       // Until the first read of list and inbox is done the next life starts from nothing.
       ...(engine.firstFold === undefined && { inbox: snapshot.inbox, listLoaded: model.book.isLoaded }),
       ...(this.#session && { session: this.#session }),
@@ -166,6 +189,7 @@ export class Keeper {
     if (!engine.firstFold) this.#rooms = new Set();
     this.#dropped = new Set();
     this.#drafts = new Map();
+    this.#profiles = new Map();
     this.#session = undefined;
     this.#settings = undefined;
     this.#ending = undefined;

@@ -75,7 +75,7 @@ export class Leader implements Backend, Listener {
   async start(): Promise<void> {
     const kept = await this.#parts.database.load();
     const opened = this.#model.openedRooms();
-    this.#keeper.loaded(kept.outbox);
+    this.#keeper.loaded(kept);
     const { session } = kept;
     const account: Account = session ? { state: 'signed-in', user: session.me.id, session: session.session } : { state: 'loading' };
     this.#reset(kept, account);
@@ -196,6 +196,7 @@ export class Leader implements Backend, Listener {
       listLoaded: kept.listLoaded,
       outbox: kept.outbox.map(({ order: _order, said_at, ...message }) => ({ message, state: 'queued', at: said_at })),
       profiles: facts.flatMap((room) => room.peer ?? []),
+      oldProfiles: kept.profiles,
       drafts: kept.drafts,
       settings: kept.settings ?? DEFAULT_SETTINGS,
       warnings: this.#model.warnings.get(),
@@ -440,10 +441,12 @@ export class Leader implements Backend, Listener {
 
   async learn(profiles: readonly Profile[]): Promise<void> {
     this.#tell({ type: 'profiles', profiles });
+    void this.#flush();
   }
 
   async membersRead(room: string, members: readonly MemberOut[]): Promise<void> {
     this.#tell({ type: 'members', room, members });
+    void this.#flush();
   }
 
   async draft(key: string, draft: Draft): Promise<void> {

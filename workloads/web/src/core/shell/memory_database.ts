@@ -23,6 +23,8 @@ export class MemoryDatabase implements Database {
       rooms: [...this.#rooms.values()],
       outbox: [...this.#outbox.values()].sort((one, other) => one.order - other.order),
       drafts: [...this.#drafts],
+      // The page itself holds them.
+      profiles: [],
       settings: this.#settings,
       ending: this.#ending,
     };

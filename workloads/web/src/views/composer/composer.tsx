@@ -1,18 +1,20 @@
-import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useCallback, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { SendHorizontal } from 'lucide-react';
 import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { announce } from '../announce/announcer';
 import { useClient, useReadable } from '../client';
 import { IconButton } from '../controls/button';
+import { remember } from '../emoji/emoji';
 import type { RoomFace } from '../room/face';
-import { mentionsIn, offersFor, queryAt } from './completion';
+import { mentionsIn } from './completion';
 import { ComposerContext } from './composer_context';
 import { changeDraft, draftFor, startEdit } from './drafts';
 import { insert, wrap, type Selection } from './format';
-import { MentionList } from './mention_list';
+import { OfferList } from './offer_list';
 import { usePeople } from './people';
 import { Toolbar } from './toolbar';
+import { useOffers } from './use_offers';
 import './composer.css';
 
 /** Longest text, characters; the server's bound is bytes and refuses in words. */
@@ -27,22 +29,13 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
   const change = (next: typeof draft) => changeDraft(client, room.id, next, thread);
   const input = useRef<HTMLTextAreaElement>(null);
   const pending = useRef<Selection>(undefined);
-  /** Where the last key typed left the caret; -1 once it was moved otherwise: names are offered while one writes. */
+  /** Where the last key typed left the caret; -1 once it was moved otherwise: offers come while one writes. */
   const [caret, setCaret] = useState(-1);
-  const [chosen, setChosen] = useState(0);
-  const [closedAt, setClosedAt] = useState(-1);
   const listId = useId();
 
-  const query = caret < 0 ? undefined : queryAt(draft.text, caret);
   const people = usePeople(room, draft.text.includes('@'));
-  const offers = query && query.start !== closedAt ? offersFor(query.text, people, room.kind === 'group') : [];
+  const { query, offers, index, choose, dismiss } = useOffers(room, draft.text, caret, people);
   const open = offers.length > 0;
-  const index = Math.min(chosen, offers.length - 1);
-  const queryStart = query?.start;
-  useEffect(() => setChosen(0), [queryStart, query?.text]);
-  useEffect(() => {
-    if (offers.length > 0) announce(say('suggestions', { count: offers.length }));
-  }, [offers.length, say]);
 
   useLayoutEffect(() => {
     const wanted = pending.current;
@@ -68,7 +61,8 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
   const complete = (offer: number) => {
     const one = offers[offer];
     if (!one || !query) return;
-    edit(({ text, end }) => insert({ text, start: query.start, end }, `@${one.username} `));
+    if (one.kind === 'emoji') remember(one.id);
+    edit(({ text, end }) => insert({ text, start: query.start, end }, `${one.text} `));
   };
 
   const send = () => {
@@ -92,9 +86,9 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
 
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.nativeEvent.isComposing) return;
-    if (open && onListKey(event, index, offers.length, setChosen, complete)) return;
+    if (open && onListKey(event, index, offers.length, choose, complete)) return;
     if (event.key === 'Escape') {
-      if (open) setClosedAt(query?.start ?? -1);
+      if (open) dismiss();
       else if (draft.editing !== undefined || draft.replyTo !== undefined) change({ text: draft.editing === undefined ? draft.text : '' });
       else if (onLeave) onLeave();
       else return;
@@ -124,7 +118,7 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
     <section className="composer" data-region={thread === undefined ? 'composer' : 'thread-composer'} aria-label={label}>
       <div className="composer-box">
         <ComposerContext room={room} draft={draft} thread={thread} onCancel={() => change({ text: editing ? '' : draft.text })} />
-        {open && <MentionList id={listId} offers={offers} index={index} onPick={complete} />}
+        {open && <OfferList id={listId} label={say(query?.of === 'emoji' ? 'emoji' : 'mention_people')} offers={offers} index={index} onPick={complete} />}
         <textarea
           ref={input}
           rows={1}

@@ -10,6 +10,7 @@ import { TextField } from 'react-aria-components/TextField';
 import { Search } from 'lucide-react';
 import { useLanguage } from '../../language/language';
 import type { Key } from '../../language/words';
+import { byTouch } from '../controls/touch';
 import { loadEmoji, remember, recent, search, type Emoji } from './emoji';
 import './emoji.css';
 
@@ -54,7 +55,7 @@ export default function EmojiPopover({ label, trigger, onPick, onClose }: {
     <Popover className="emoji-popover" triggerRef={trigger} isOpen onOpenChange={(open) => !open && onClose()} placement="top" offset={6}>
       <Dialog className="emoji-dialog" aria-label={label}>
         <Autocomplete inputValue={query} onInputChange={setQuery} disableAutoFocusFirst={query === ''}>
-          <TextField className="emoji-field" aria-label={say('find_emoji')} autoFocus>
+          <TextField className="emoji-field" aria-label={say('find_emoji')} autoFocus={!byTouch()}>
             <Search size={16} aria-hidden />
             <Input role="combobox" aria-expanded placeholder={say('find_emoji')} />
           </TextField>

@@ -73,7 +73,7 @@ export function plainText(text: string, characters = Infinity): string {
 function blocksText(blocks: readonly Block[]): string {
   return blocks
     .map((block) => {
-      if (block.type === 'code') return `${block.language} ${block.text}`;
+      if (block.type === 'code') return block.text;
       if (block.type === 'quote') return blocksText(block.children);
       if (block.type === 'list') return block.items.map(inlineText).join(' ');
       return inlineText(block.children);

@@ -1,13 +1,15 @@
-import { memo, type FocusEvent } from 'react';
+import { memo, type FocusEvent, type MouseEvent } from 'react';
 import { AtSign, BellOff, CircleAlert, Pencil } from 'lucide-react';
-import type { RoomRow } from '../../core/interface';
+import type { RoomId, RoomRow } from '../../core/interface';
 import { useLanguage } from '../../language/language';
 import { useReadable } from '../client';
 import { minute } from '../clock';
+import { focusComposer } from '../composer/drafts';
 import { Avatar, PresenceDot } from '../controls/avatar';
 import { useName } from '../controls/person';
+import { byTouch } from '../controls/touch';
 import { plainText } from '../markdown/parse';
-import { formatRoute } from '../route';
+import { formatRoute, go } from '../route';
 
 /** Counts above this are shown as "99+". */
 const COUNT_SHOWN = 99;
@@ -35,6 +37,7 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
       tabIndex={reachable ? 0 : -1}
       aria-current={current ? 'page' : undefined}
       onFocus={onFocus}
+      onClick={(event) => openToWrite(event, room.id)}
     >
       <span className="avatar-stack">
         <Avatar id={room.peer?.id ?? room.id} name={room.title} room={room.kind === 'group'} />
@@ -55,6 +58,16 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
     </a>
   );
 });
+
+/** Who clicks a room wants to write in it. By touch that would open a keyboard over it; by key the focus stays in the list. */
+function openToWrite(event: MouseEvent, room: RoomId): void {
+  const byKey = event.detail === 0;
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (byKey || elsewhere || byTouch()) return;
+  event.preventDefault();
+  go({ page: 'room', room });
+  focusComposer();
+}
 
 function Preview({ room, current }: { room: RoomRow; current: boolean }) {
   const { say } = useLanguage();

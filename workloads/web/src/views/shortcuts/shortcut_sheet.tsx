@@ -8,7 +8,7 @@ import './shortcuts.css';
 const GROUPS: readonly { title: Key; letters?: boolean; keys: readonly (readonly [Key, string])[] }[] = [
   { title: 'keys_everywhere', keys: [['keys_switcher', 'Ctrl K'], ['keys_sheet', 'Ctrl /'], ['keys_settings', 'Ctrl ,'], ['keys_new_chat', 'Ctrl Shift K'], ['keys_region', 'F6'], ['keys_region_back', 'Shift F6'], ['keys_region_browser', 'Ctrl F6']] },
   { title: 'keys_rooms', keys: [['keys_room', 'Alt ↑ ↓'], ['keys_unread', 'Alt Shift ↑ ↓'], ['keys_mark_read', 'Esc']] },
-  { title: 'keys_write', keys: [['keys_send', 'Enter'], ['keys_line', 'Shift Enter'], ['keys_edit_last', '↑'], ['keys_bold', 'Ctrl B'], ['keys_italic', 'Ctrl I'], ['keys_mention', '@']] },
+  { title: 'keys_write', keys: [['keys_send', 'Enter'], ['keys_line', 'Shift Enter'], ['keys_edit_last', '↑'], ['keys_bold', 'Ctrl B'], ['keys_italic', 'Ctrl I'], ['keys_mention', '@'], ['keys_emoji', ':']] },
   { title: 'keys_messages', keys: [['keys_move', '↑ ↓'], ['keys_ends', 'Home End'], ['keys_tools', 'Enter'], ['keys_delete', 'Del']] },
   { title: 'keys_letters', letters: true, keys: [['reply', 'R'], ['edit', 'E'], ['open_thread', 'T'], ['react', '+']] },
 ];

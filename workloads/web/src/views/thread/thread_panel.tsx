@@ -6,6 +6,7 @@ import { useClient, useReadable } from '../client';
 import { Composer } from '../composer/composer';
 import { focusComposer } from '../composer/drafts';
 import { Skeleton } from '../controls/empty';
+import { byTouch } from '../controls/touch';
 import { PanelFrame } from '../layout/panel_frame';
 import type { RoomFace } from '../room/face';
 import { go } from '../route';
@@ -50,7 +51,7 @@ export default function ThreadPanel({ room, root }: { room: RoomFace; root: Seq 
     void client.loadThread(room.id, root).catch(() => undefined);
   }, [client, room.id, root, loading]);
   // A finger opens it to read: the keyboard would cover half of the screen.
-  useEffect(() => void (matchMedia('(pointer: coarse)').matches || focusComposer(root)), [root]);
+  useEffect(() => void (byTouch() || focusComposer(root)), [root]);
   const last = rows[rows.length - 1];
   useEffect(() => {
     if (last && (atEnd.current || last.mine)) handle.current?.scrollToIndex(rows.length - 1, { align: 'end' });

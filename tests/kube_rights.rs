@@ -1,0 +1,281 @@
+//! What the chart grants is what the operator uses: no more, and no less.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use klatch_controller::{
+    gateways::{DELETION_COST, census},
+    kind::{KINDS, OPTIONAL},
+    operator::Operator,
+    pass::pass,
+    plan::outcome::SETTLED_EVERY,
+};
+use klatch_tests::kube::{
+    audit::Request,
+    control_plane::Start,
+    fuse::{Fuse, Point},
+    gateways::AdminPorts,
+    kubelet::run_pods,
+    scene::{Scene, plane},
+    stand_in::{Jobs, mark},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::kube_process::{ACCOUNT, Process, kubeconfig_of_account, until};
+
+/// Passes until everything stands.
+const PASSES: usize = 60;
+
+/// Group, resource, verb.
+type Right = (String, String, String);
+
+/// What the rules of the chart's roles say.
+fn granted(scene: &Scene) -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for role in [&["get", "clusterroles"][..], &["get", "roles", "--namespace=klatch"]] {
+        let listed =
+            scene.kubectl.must(&[role, &["-l", "app.kubernetes.io/name=klatch-operator", "-o", "json"]].concat());
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        // Those of the metrics API are held to what is used where it is (`kube_metrics`).
+        let is_here = |role: &&Value| !role["metadata"]["name"].as_str().unwrap().ends_with("-metrics");
+        let roles = listed["items"].as_array().unwrap().iter().filter(is_here);
+        for rule in roles.flat_map(|role| role["rules"].as_array().unwrap()) {
+            let texts =
+                |field: &str| rule[field].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned());
+            for group in texts("apiGroups") {
+                for resource in texts("resources") {
+                    rights.extend(texts("verbs").map(|verb| (group.clone(), resource.clone(), verb)));
+                }
+            }
+        }
+    }
+    rights
+}
+
+/// What the apiserver was asked for. An apply that makes an object takes the right to create it, too.
+fn used(requests: &[Request]) -> BTreeSet<Right> {
+    let ours = requests.iter().filter(|one| one.user == ACCOUNT && !one.resource.starts_with('/'));
+    let right = |one: &Request, verb: &str| (one.group.clone(), one.resource.clone(), verb.to_owned());
+    let of = |one: &Request| {
+        let created = (one.verb == "patch" && one.status == 201).then(|| right(one, "create"));
+        [Some(right(one, &one.verb)), created].into_iter().flatten().collect::<Vec<_>>()
+    };
+    ours.flat_map(of).collect()
+}
+
+/// One operator, by the chart's account.
+struct Work {
+    scene: Scene,
+    operator: Operator,
+}
+
+impl Work {
+    async fn settle(&self) {
+        for _ in 0..PASSES {
+            if pass(&self.operator, &self.scene.key()).await == SETTLED_EVERY {
+                return;
+            }
+            mark(&self.scene.client, &self.scene.namespace, Jobs::Complete).await;
+        }
+        panic!("it does not settle: {:#?}", self.scene.status().await);
+    }
+
+    fn patch(&self, change: &Value) {
+        self.scene.must(&["patch", "chat", "chat", "--type=merge", "-p", &change.to_string()]);
+    }
+
+    async fn change(&self, change: Value) {
+        self.patch(&change);
+        self.settle().await;
+    }
+
+    /// A claim as the controller of StatefulSets would make it, of a class whose volumes grow.
+    async fn volume_grows(&self) {
+        self.scene.apply(
+            r#"{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "grows"},
+                "provisioner": "example.org/none", "allowVolumeExpansion": true}"#,
+        );
+        let set = self.scene.must(&["get", "statefulset", "chat-postgres-directory", "-o", "json"]);
+        let set: Value = serde_json::from_str(&set).unwrap();
+        let template = &set["spec"]["volumeClaimTemplates"][0];
+        let mut spec = template["spec"].clone();
+        spec["storageClassName"] = json!("grows");
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data-chat-postgres-directory-0", "labels": template["metadata"]["labels"]}, "spec": spec,
+        });
+        self.scene.apply(&claim.to_string());
+        let bound = r#"{"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}"#;
+        self.scene.must(&[
+            "patch",
+            "pvc",
+            "data-chat-postgres-directory-0",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            bound,
+        ]);
+        self.patch(&json!({"spec": {"directory": {"managed": {"storage": {"size": "70Gi"}}}}}));
+        for _ in 0..6 {
+            pass(&self.operator, &self.scene.key()).await;
+        }
+        // Nobody here collects garbage: what waits for that is let go.
+        self.scene.must(&[
+            "patch",
+            "statefulset",
+            "chat-postgres-directory",
+            "--type=merge",
+            "-p",
+            r#"{"metadata": {"finalizers": null}}"#,
+        ]);
+        self.settle().await;
+    }
+
+    /// What an operator of another version may have left: an object of each kind, owned and wanted no more.
+    async fn strays_go(&self) {
+        for kind in KINDS.iter().filter(|kind| kind.pruned) {
+            let listed = self.scene.must(&["get", kind.plural, "-o", "json"]);
+            let listed: Value = serde_json::from_str(&listed).unwrap();
+            let owned = |one: &&Value| one["metadata"]["ownerReferences"].is_array();
+            let Some(found) = listed["items"].as_array().unwrap().iter().find(owned) else { continue };
+            let names = if kind.name == "ConfigMap" { 6 } else { 1 };
+            for number in 0..names {
+                self.scene.apply(&stray(found, number).to_string());
+            }
+        }
+        self.settle().await;
+        let left = self.scene.must(&["get", "services,statefulsets,jobs,ingresses", "-o", "name"]);
+        assert!(!left.contains("stray"), "{left}");
+    }
+
+    /// The same refusal twice is one Event that is counted.
+    async fn the_same_again(&self) {
+        for _ in 0..2 {
+            self.scene.must(&["delete", "secret", "chat-tls"]);
+            for _ in 0..2 {
+                pass(&self.operator, &self.scene.key()).await;
+            }
+            assert_eq!(self.scene.condition("Stalled").await.1, "SecretMissing");
+            self.scene.make_tls();
+            self.settle().await;
+        }
+    }
+
+    /// Three gateways where two would do: which is to go first is written on them.
+    async fn an_order_is_written(&self) {
+        for number in 0..3 {
+            self.scene.apply(&gateway(number).to_string());
+        }
+        run_pods(&self.scene.client, &self.scene.namespace).await;
+        until("costs are written", async || {
+            census(&self.operator).await;
+            self.scene.must(&["get", "pods", "-o", "jsonpath={.items[*].metadata.annotations}"]).contains(DELETION_COST)
+        })
+        .await;
+        self.scene.must(&["delete", "pods", "--all"]);
+    }
+
+    /// A pod says why, and the operator reads it there.
+    async fn a_migration_fails(&self) {
+        self.patch(&json!({"spec": {"version": "0.2.0"}}));
+        for _ in 0..8 {
+            pass(&self.operator, &self.scene.key()).await;
+            mark(&self.scene.client, &self.scene.namespace, Jobs::Fail("it broke")).await;
+        }
+        assert_eq!(self.scene.condition("SchemaMigrated").await.1, "MigrationFailed");
+        self.change(json!({"spec": {"version": "0.2.1"}})).await;
+    }
+}
+
+/// A pod as the controller of Deployments would make it.
+fn gateway(number: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": format!("gateway-{number}"), "labels": {
+            "app.kubernetes.io/managed-by": "klatch-operator", "app.kubernetes.io/component": "gateway",
+            "app.kubernetes.io/instance": "chat",
+        }},
+        "spec": {
+            "serviceAccountName": "chat-gateway", "automountServiceAccountToken": false,
+            "containers": [{"name": "klatch", "image": "klatch", "ports": [{"name": "admin", "containerPort": 9481}]}],
+        },
+    })
+}
+
+/// As one that is there, under another name.
+fn stray(found: &Value, number: usize) -> Value {
+    let mut stray = found.clone();
+    let metadata = stray["metadata"].as_object_mut().unwrap();
+    let name = format!("chat-stray-{number}");
+    metadata.insert("name".to_owned(), json!(name));
+    metadata.retain(|field, _| ["name", "labels", "ownerReferences"].contains(&field.as_str()));
+    let labels = metadata["labels"].as_object_mut().unwrap();
+    labels.retain(|label, _| !label.contains("controller-uid") && !label.contains("job-name"));
+    let object = stray.as_object_mut().unwrap();
+    object.remove("status");
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.retain(|field, _| !field.starts_with("clusterIP"));
+        if found["kind"] == "Job" {
+            spec.remove("selector");
+            let template = spec["template"]["metadata"]["labels"].as_object_mut().unwrap();
+            template.retain(|label, _| !label.contains("controller-uid") && !label.contains("job-name"));
+        }
+    }
+    stray
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_uses_what_the_chart_grants_and_nothing_else() {
+    let plane = plane(Start::default());
+    plane.create_gateway_api();
+    let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
+    // Its lease and its watches, on a namespace without a ChatCluster.
+    let process = Process::start(&kubeconfig, &plane.namespace());
+    let scene = Scene::by(&plane, kubeconfig.clone()).await;
+    let gateways = Arc::<AdminPorts>::default().gateways(std::slice::from_ref(&scene.namespace));
+    let work = Work { operator: scene.operator_with(&Fuse::at(Point::Never), Arc::clone(&gateways)), scene };
+    let (client, watching) = (work.operator.client.clone(), CancellationToken::new());
+    let _watching = watching.clone().drop_guard();
+    tokio::spawn(async move { gateways.pods.run(&client, &watching).await });
+    work.scene.apply_ten_lines();
+    work.settle().await;
+    work.change(json!({"spec": {"gateway": {"scaling": {"type": "Autoscale", "autoscale": {"minReplicas": 2, "maxReplicas": 9}}}}}))
+        .await;
+    work.an_order_is_written().await;
+    work.strays_go().await;
+    work.change(json!({"spec": {"gateway": {"scaling": null}, "api": {"scaling": {"type": "Fixed", "fixed": {"replicas": 1}}}}}))
+        .await;
+    work.change(json!({"spec": {"endpoint": {"type": "HTTPRoute", "tls": null, "httpRoute": {"parentRefs": [{"name": "public"}]}}}}))
+        .await;
+    work.change(json!({"spec": {"endpoint": {"type": "Ingress", "tls": {"secretRef": {"name": "chat-tls"}}, "httpRoute": null}}}))
+        .await;
+    work.volume_grows().await;
+    work.the_same_again().await;
+    work.change(json!({"spec": {"deletionPolicy": "Delete"}})).await;
+    work.a_migration_fails().await;
+
+    let watched = KINDS.iter().filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim");
+    let watched: Vec<_> = watched.map(|kind| kind.plural).chain(["secrets", "chatclusters"]).collect();
+    let begun = Instant::now();
+    until("the process watches", async || {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it watches");
+        let requests = plane.requests();
+        let is = |resource: &&str| {
+            requests.iter().any(|one| one.user == ACCOUNT && one.verb == "watch" && one.resource == **resource)
+        };
+        watched.iter().all(is) && requests.iter().any(|one| one.user == ACCOUNT && one.verb == "update")
+    })
+    .await;
+    drop(process);
+
+    let requests = plane.requests();
+    let refused: Vec<_> = requests.iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
+    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
+    let (granted, used) = (granted(&work.scene), used(&requests));
+    let surplus: Vec<_> = granted.difference(&used).collect();
+    assert!(surplus.is_empty(), "the chart grants what is not used: {surplus:#?}");
+}
