@@ -23,6 +23,7 @@ mod flow_gateway {
     mod rooms;
     mod send;
     mod send_order;
+    mod shed;
     mod signals;
     mod watermarks;
 }

@@ -44,10 +44,16 @@ impl Drop for Process {
 impl Process {
     /// By this kubeconfig, for the ChatClusters of one namespace.
     pub fn start(kubeconfig: &Path, namespace: &str) -> Self {
+        Self::start_with(kubeconfig, namespace, &[])
+    }
+
+    /// The same, with more said on its command line.
+    pub fn start_with(kubeconfig: &Path, namespace: &str, more: &[String]) -> Self {
         let listen = free_port();
         let child = Command::new(binary().with_file_name("klatch-operator"))
             .args(["--namespace=klatch", &format!("--watch-namespaces={namespace}")])
             .arg(format!("--listen=127.0.0.1:{listen}"))
+            .args(more)
             .env("KUBECONFIG", kubeconfig)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -56,8 +62,14 @@ impl Process {
         Self { child, listen }
     }
 
-    fn tell(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn tell(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Whether it is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its end").is_some()
     }
 
     async fn metric(&self, line: &str) -> bool {

@@ -129,6 +129,7 @@ macro_rules! bus_conformance {
             a_lease_that_ran_out_takes_its_rooms_along,
             without_a_lease_no_room_is_held,
             rooms_and_users_are_asked_for_together,
+            gateways_hear_of_each_others_load,
         }
     };
     (@recent $open:ident) => {

@@ -14,6 +14,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
+{{- /* The metrics API is the whole cluster's: an operator of some namespaces does not serve it. */ -}}
+{{- define "klatch-operator.metricsAPI" -}}
+{{- if .Values.watchNamespaces }}Disabled{{ else }}{{ .Values.metricsAPI | default "Auto" }}{{ end -}}
+{{- end -}}
 {{- /* Everything that the operator does, and nothing else: a test compares it with what it was seen to do. */ -}}
 {{- define "klatch-operator.rules" -}}
 - apiGroups: [klatch.dev]
@@ -36,10 +40,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [configmaps, services]
   verbs: [get, list, watch, create, patch, delete]
-# Why a migration failed.
+# Why a migration failed; how many connections gateways hold, and which of them may go first.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list]
+  verbs: [list, watch, patch]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]

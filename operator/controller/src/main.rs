@@ -8,8 +8,10 @@ use klatch_controller::{
     arguments::Arguments,
     broker::HttpBroker,
     client::{Fence, Guard, connect},
+    gateways::{Gateways, HttpScrape, Pods},
     leader::Leader,
     metrics::OperatorMetrics,
+    metrics_api::{self, Registrar},
     operator::Operator,
     watch,
 };
@@ -65,34 +67,77 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     });
     let broker = Arc::new(HttpBroker::new(guards).context("cannot speak HTTP")?);
-    let operator = Arc::new(Operator::new(client.clone(), broker, metrics));
+    let scrape = Arc::new(HttpScrape::new().context("cannot speak HTTP")?);
+    let gateways = Arc::new(Gateways::new(Pods::new(&arguments.watch_namespaces), scrape));
+    let operator = Arc::new(Operator::new(client.clone(), broker, metrics, Arc::clone(&gateways)));
+    let registrar = arguments.place().map(|place| Registrar { client: client.clone(), place });
+    panic::spawn_critical("gateways", shutdown.token(), {
+        let (gateways, client, stop) = (Arc::clone(&gateways), client.clone(), shutdown.token());
+        async move { gateways.pods.run(&client, &stop).await }
+    });
+    if let Some(Registrar { client, place }) = registrar.clone() {
+        let listener = tokio::net::TcpListener::bind(arguments.metrics_api_listen).await;
+        let listener = listener.with_context(|| format!("cannot listen on {}", arguments.metrics_api_listen))?;
+        let serving = metrics_api::serve(client, place, listener, gateways, shutdown.token());
+        panic::spawn_critical("metrics API", shutdown.token(), serving);
+    }
     let leader = Leader::new(client, &arguments.namespace, &arguments.lease, identity(), fence);
-    lead(operator, leader, &arguments.watch_namespaces, &shutdown.token()).await;
+    let post = Post { operator, registrar, namespaces: arguments.watch_namespaces };
+    lead(post, leader, &shutdown.token()).await;
     match shutdown.signal() {
         Some(_) => Ok(()),
         None => anyhow::bail!("a part of it ended"),
     }
 }
 
+/// What is done by who has the lease.
+struct Post {
+    operator: Arc<Operator>,
+    registrar: Option<Registrar>,
+    namespaces: Vec<String>,
+}
+
+impl Post {
+    /// Until the term ends.
+    async fn hold(self: Arc<Self>, term: CancellationToken) {
+        let passes = watch::run(Arc::clone(&self.operator), &self.namespaces, term.clone());
+        let registering = async {
+            if let Some(registrar) = &self.registrar {
+                metrics_api::register(registrar.clone(), term.clone()).await;
+            }
+        };
+        tokio::join!(passes, registering);
+    }
+
+    /// For good, as far as anybody knows: the next who leads registers again.
+    async fn leave(&self) {
+        let Some(registrar) = &self.registrar else { return };
+        if let Err(failure) = metrics_api::withdraw(registrar).await {
+            tracing::warn!("metrics API: {failure}");
+        }
+    }
+}
+
 /// Whenever the lease is ours, looks after everything.
-async fn lead(operator: Arc<Operator>, mut leader: Leader, namespaces: &[String], stop: &CancellationToken) {
+async fn lead(post: Post, mut leader: Leader, stop: &CancellationToken) {
+    let post = Arc::new(post);
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => break,
             () = leader.acquire() => {}
         }
         tracing::info!("this operator has the lease");
-        operator.metrics.leader.set(1);
+        post.operator.metrics.leader.set(1);
         let term = stop.child_token();
-        let work = tokio::spawn({
-            let (operator, namespaces, term) = (Arc::clone(&operator), namespaces.to_vec(), term.clone());
-            async move { watch::run(operator, &namespaces, term).await }
-        });
+        let work = tokio::spawn(Arc::clone(&post).hold(term.clone()));
         leader.hold(stop).await;
-        operator.metrics.leader.set(0);
+        post.operator.metrics.leader.set(0);
         term.cancel();
         if let Err(error) = work.await {
             tracing::error!(%error, "looking after ChatClusters was interrupted");
+        }
+        if stop.is_cancelled() {
+            post.leave().await;
         }
     }
     leader.release().await;

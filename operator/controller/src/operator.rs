@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::{
     Key,
     broker::{Broker, Sighting},
+    gateways::{Aim, Gateways, is_news},
     metrics::OperatorMetrics,
     observe::Reference,
     plan::outcome::SHOWN_AFTER,
@@ -25,6 +26,8 @@ pub struct Operator {
     pub broker: Arc<dyn Broker>,
     /// Counts.
     pub metrics: OperatorMetrics,
+    /// The chat servers that run.
+    pub gateways: Arc<Gateways>,
     /// What one pass leaves for the next.
     pub memory: Memory,
     /// Events.
@@ -34,10 +37,10 @@ pub struct Operator {
 impl Operator {
     /// With this client.
     #[must_use]
-    pub fn new(client: Client, broker: Arc<dyn Broker>, metrics: OperatorMetrics) -> Self {
+    pub fn new(client: Client, broker: Arc<dyn Broker>, metrics: OperatorMetrics, gateways: Arc<Gateways>) -> Self {
         let reporter = Reporter { controller: "klatch-operator".to_owned(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, broker, metrics, memory: Memory::default(), recorder }
+        Self { client, broker, metrics, gateways, memory: Memory::default(), recorder }
     }
 }
 
@@ -47,6 +50,9 @@ pub struct Memory {
     failures: Mutex<BTreeMap<Key, u32>>,
     references: Mutex<BTreeMap<Key, BTreeSet<String>>>,
     brokers: Mutex<BTreeMap<Key, Sighting>>,
+    connections: Mutex<BTreeMap<Key, u64>>,
+    aims: Mutex<BTreeMap<Key, Aim>>,
+    not_scaling: Mutex<BTreeSet<Key>>,
 }
 
 impl Memory {
@@ -91,7 +97,47 @@ impl Memory {
         self.brokers.lock().iter().map(|(key, sighting)| (key.clone(), sighting.clone())).collect()
     }
 
+    /// Whether it is news.
+    pub(crate) fn saw_connections(&self, key: &Key, now: u64) -> bool {
+        let mut connections = self.connections.lock();
+        let news = connections.get(key).is_none_or(|told| is_news(*told, now));
+        if news {
+            connections.insert(key.clone(), now);
+        }
+        news
+    }
+
+    /// Connections that gateways hold, as far as they are worth telling.
+    #[must_use]
+    pub fn connections(&self, key: &Key) -> Option<u64> {
+        self.connections.lock().get(key).copied()
+    }
+
+    /// What gateways are scaled by, and whether that works.
+    pub(crate) fn scales(&self, key: &Key, aim: Option<Aim>, works: bool) {
+        let mut not_scaling = self.not_scaling.lock();
+        if works {
+            not_scaling.remove(key)
+        } else {
+            not_scaling.insert(key.clone())
+        };
+        match aim {
+            Some(aim) => self.aims.lock().insert(key.clone(), aim),
+            None => self.aims.lock().remove(key),
+        };
+    }
+
+    pub(crate) fn aim(&self, key: &Key) -> Option<Aim> {
+        self.aims.lock().get(key).copied()
+    }
+
+    pub(crate) fn not_scaling(&self) -> Vec<Key> {
+        self.not_scaling.lock().iter().cloned().collect()
+    }
+
     pub(crate) fn forget(&self, key: &Key) {
+        self.connections.lock().remove(key);
+        self.scales(key, None, true);
         self.failures.lock().remove(key);
         self.references.lock().remove(key);
         self.brokers.lock().remove(key);

@@ -32,7 +32,7 @@ pub use observed::{Login, Observed};
 pub use phase::{Gate, Phase, Step};
 pub use role::Role;
 pub use scaling::{CONNECTIONS, Replicas, Writer};
-pub use secret::{Content, SecretShape};
+pub use secret::{Content, ROTATION, SecretShape, rotation_secret};
 pub use size::{Pools, Sizes};
 pub use stamp::{APPLIED, Owner};
 pub use warning::Warning;

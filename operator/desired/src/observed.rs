@@ -14,6 +14,15 @@ impl Login {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::A, Self::B];
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
     /// As names end with it.
     #[must_use]
     pub const fn letter(self) -> &'static str {

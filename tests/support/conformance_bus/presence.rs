@@ -291,3 +291,22 @@ pub async fn rooms_and_users_are_asked_for_together(subject: Subject) {
         [(2, 4), (1, 4), (0, 4)]
     );
 }
+
+/// What a gateway says of its load counts while its lease holds.
+pub async fn gateways_hear_of_each_others_load(subject: Subject) {
+    let presence = subject.bus.presence;
+    assert!(presence.share_load(gateway(1), 7).await.is_err(), "it holds no lease");
+    renew(&*presence, 1).await;
+    renew(&*presence, 2).await;
+    let share = async |which, connections| {
+        let load = presence.share_load(gateway(which), connections).await.expect("the gateway holds a lease");
+        (load.gateways, load.connections)
+    };
+    assert_eq!(share(1, 100).await, (1, 100), "who has said nothing does not count");
+    assert_eq!(share(2, 20).await, (2, 120));
+    assert_eq!(share(1, 90).await, (2, 110), "the last word counts");
+    presence.leave(gateway(2)).await.expect("presence is known");
+    assert_eq!(share(1, 90).await, (1, 90));
+    renew(&*presence, 2).await;
+    assert_eq!(share(1, 90).await, (1, 90), "a new lease has said nothing yet");
+}

@@ -9,6 +9,7 @@ use std::{
 use klatch_controller::{
     Key,
     client::{Guard, connect},
+    gateways::{Gateways, HttpScrape, Pods},
     metrics::OperatorMetrics,
     operator::Operator,
     pass::pass,
@@ -82,13 +83,19 @@ impl Scene {
         self.kubectl.must(&[&["--namespace", self.namespace.as_str()], arguments].concat())
     }
 
-    /// A new process of the operator, with this fuse.
+    /// A new process of the operator, with this fuse. It knows of no gateways' pods.
     pub fn operator(&self, fuse: &Arc<Fuse>) -> Operator {
+        let scrape = Arc::new(HttpScrape::new().expect("HTTP"));
+        self.operator_with(fuse, Arc::new(Gateways::new(Pods::new(&[]), scrape)))
+    }
+
+    /// A new process of the operator, with this fuse and these gateways.
+    pub fn operator_with(&self, fuse: &Arc<Fuse>, gateways: Arc<Gateways>) -> Operator {
         let guards: Vec<Arc<dyn Guard>> = vec![Arc::clone(fuse) as Arc<dyn Guard>];
         let client = connect(self.config.clone(), guards.clone()).expect("a client");
         let broker = Guarded { brokers: Arc::clone(&self.brokers), guards };
         let metrics = OperatorMetrics::new(&Registry::new()).expect("metrics");
-        Operator::new(client, Arc::new(broker), metrics)
+        Operator::new(client, Arc::new(broker), metrics, gateways)
     }
 
     /// Which ChatCluster.

@@ -28,7 +28,7 @@ mod watermarks;
 pub use commands::{CommandConsumer, Commands, Delivery, OwnershipLost, PublishError};
 pub use events::{EventPublisher, EventReceiver, Events, Receipt, Received, Target};
 pub use notifications::{NotificationConsumer, Notifications, NotifyCommand, NotifyDelivery};
-pub use presence::{Addressees, GatewaysOf, Presence, PresenceUnknown, UserPresence};
+pub use presence::{Addressees, GatewaysOf, Load, Presence, PresenceUnknown, UserPresence};
 pub use queries::{Queries, QueryError, RoomMembers};
 pub use rate_limits::{Limited, Rate, RateLimits, RatesUnknown, Take};
 pub use recent::{RECENT_BYTES, RECENT_ENTRIES, RECENT_SECONDS, Recent, RecentEntries};

@@ -32,6 +32,15 @@ pub struct GatewaysOf {
     pub live: usize,
 }
 
+/// What gateways say of their load, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Living gateways that have said something.
+    pub gateways: u64,
+    /// Connections they hold.
+    pub connections: u64,
+}
+
 /// Whose gateways are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Addressees {
@@ -98,6 +107,13 @@ pub trait Presence: Send + Sync + 'static {
     /// # Errors
     /// [`PresenceUnknown`], also when the gateway holds no lease: nothing was changed.
     async fn keep_rooms(&self, gateway: Incarnation, keeps: bool) -> Result<(), PresenceUnknown>;
+
+    /// Says how many connections this gateway holds, and answers what all say. What was said ends with the lease, and may be as
+    /// old as the last call of who said it.
+    ///
+    /// # Errors
+    /// [`PresenceUnknown`], also when the gateway holds no lease.
+    async fn share_load(&self, gateway: Incarnation, connections: u64) -> Result<Load, PresenceUnknown>;
 
     /// How these users stand, in the order asked.
     ///

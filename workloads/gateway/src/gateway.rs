@@ -33,6 +33,7 @@ use crate::{
     revocation::{self, Revoked},
     rooms::{Found, Rooms},
     shared_limits::{self, SharedSends},
+    shed,
     signals::{self, Outgoing},
     sweep,
     timer::Timer,
@@ -158,6 +159,7 @@ fn spawn_all(core: &Arc<Core>, tasks: &TaskTracker, channels: Channels) {
     tasks.spawn(recovery::run(core()));
     tasks.spawn(revocation::run(core()));
     tasks.spawn(shared_limits::run(core()));
+    tasks.spawn(shed::run(core()));
     tasks.spawn(signals::run_in(core(), signal_receiver));
     tasks.spawn(signals::run_out(core()));
     tasks.spawn(sweep::run(core()));

@@ -38,6 +38,7 @@ mod registry;
 mod revocation;
 mod rooms;
 mod shared_limits;
+mod shed;
 mod signals;
 mod sweep;
 mod timer;

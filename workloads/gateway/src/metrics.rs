@@ -12,6 +12,7 @@
 //! - `klatch_gateway_closed_total{code}`: connections closed by the gateway; `code="client"`: by the client;
 //!   `code="gone"`: connections that broke
 //! - `klatch_gateway_turned_away_total{reason}`: upgrades refused
+//! - `klatch_gateway_shed_total`: connections asked to come back elsewhere, as others hold fewer
 //! - `klatch_gateway_dropped_total{what}`: lossy things that did not fit: `entries` (a `position` follows), `signals_in`,
 //!   `signals_out`, `signals` (beyond a connection's limit), `watermarks`, `positions` (of rooms found late to be
 //!   large), `presence` (watches that could not be asked about again), `lingering` (sockets whose clients did not close
@@ -57,6 +58,7 @@ pub(crate) struct Metrics {
     pub(crate) publish_commands: Histogram,
     pub(crate) closed_by_client: IntCounter,
     pub(crate) gone: IntCounter,
+    pub(crate) shed: IntCounter,
     pub(crate) gaps: IntCounter,
     pub(crate) rooms_asked_again: IntCounter,
     pub(crate) queries_failed: IntCounter,
@@ -95,6 +97,7 @@ impl Metrics {
             publish_commands: histogram("klatch_gateway_publish_commands", "Commands of a publish.", PUBLISH_BUCKETS)?,
             closed_by_client: closed.with_label_values(&["client"]),
             gone: closed.with_label_values(&["gone"]),
+            shed: counter("klatch_gateway_shed_total", "Connections asked to come back elsewhere.")?,
             gaps: counter("klatch_gateway_gaps_total", "Times that something was missed.")?,
             rooms_asked_again: counter(
                 "klatch_gateway_rooms_asked_again_total",

@@ -8,6 +8,6 @@ mod registrar;
 mod rooms;
 mod watchers;
 
-pub(crate) use registrar::{Registrar, renew, run_lease, run_registrar};
+pub(crate) use registrar::{Registrar, renew, run_lease, run_registrar, within};
 pub(crate) use rooms::{see, see_deleted, see_delivery};
 pub(crate) use watchers::{PresenceWatchers, answer_watch, ask, verify_watch};

@@ -63,6 +63,11 @@ pub struct GatewaySettings {
     pub output_bytes: usize,
     /// On shutdown, connections are closed over this time, milliseconds.
     pub drain_ms: u64,
+    /// How often this gateway compares its connections with the others', milliseconds.
+    pub rebalance_ms: u64,
+    /// While it holds a fifth more than the mean, this share of its connections is asked to come back elsewhere each minute,
+    /// percent. 0: none ever.
+    pub rebalance_percent: u32,
     /// Rate limits.
     pub limits: Limits,
 }
@@ -77,6 +82,8 @@ impl Default for GatewaySettings {
             // A second of a busy room at 1 MB/s, and 40,000 stuck readers stay below 40 GB only because they are closed.
             output_bytes: 1024 * 1024,
             drain_ms: 4_000,
+            rebalance_ms: 10_000,
+            rebalance_percent: 1,
             limits: Limits::default(),
         }
     }

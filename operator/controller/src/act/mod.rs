@@ -8,6 +8,7 @@ mod prune;
 mod read_termination;
 mod replicas;
 pub mod report;
+mod rotate;
 
 use kube_client::Client;
 
@@ -18,6 +19,7 @@ pub use expand::{expand, renew};
 pub use prune::prune;
 pub use read_termination::read_termination;
 pub use replicas::write_replicas;
+pub use rotate::{any_pod_ends, note_rotation, renew_logins};
 
 use crate::{
     failure::Failure,

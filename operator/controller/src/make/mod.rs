@@ -7,12 +7,18 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+pub(crate) use certificate::certificate;
+use jiff::Span;
 use k8s_openapi::ByteString;
 use klatch_desired::{Content, SecretShape};
 use klatch_domain::Timestamp;
 
 /// Bytes of a password: as strong as any key.
 const PASSWORD_BYTES: usize = 32;
+
+/// Years that the certificate of an internal service is good for. Nothing renews it by itself in this version, and a chat that stops
+/// at night because of its own certificate is worse than one that is old: it is only shown between pods of one ChatCluster.
+const INTERNAL_YEARS: i16 = 10;
 
 /// Why nothing was made.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +43,9 @@ pub fn contents(shape: &SecretShape, namespace: &str) -> Result<BTreeMap<String,
     for (key, content) in &shape.keys {
         match content {
             Content::Password => {
-                data.insert(key.clone(), ByteString(password()?.into_bytes()));
+                data.insert(key.clone(), new_password()?);
             }
-            Content::Certificate(services) => data.extend(certificate::make(services, namespace)?),
+            Content::Certificate(services) => data.extend(internal(services, namespace)?),
             Content::SigningKeys => {
                 let (file, key) = klatch_identity::new_key_file(now())?;
                 data.insert(file, ByteString(key));
@@ -47,6 +53,24 @@ pub fn contents(shape: &SecretShape, namespace: &str) -> Result<BTreeMap<String,
         }
     }
     Ok(data)
+}
+
+/// `tls.key`, `tls.crt` and `ca.crt` for services of a namespace.
+fn internal(services: &[String], namespace: &str) -> Result<[(String, ByteString); 3], MakeError> {
+    let of =
+        |service: &String| [service.clone(), format!("{service}.{namespace}"), format!("{service}.{namespace}.svc")];
+    let names: Vec<_> = services.iter().flat_map(of).collect();
+    let made = certificate(&names, Span::new().years(INTERNAL_YEARS))?;
+    let file = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
+    Ok([file("tls.key", made.key), file("tls.crt", made.certificate), file("ca.crt", made.authority)])
+}
+
+/// A new password, for a Secret that is there.
+///
+/// # Errors
+/// [`MakeError::Random`].
+pub(crate) fn new_password() -> Result<ByteString, MakeError> {
+    Ok(ByteString(password()?.into_bytes()))
 }
 
 /// 32 random bytes in hexadecimal digits.
@@ -66,7 +90,12 @@ mod tests {
     use super::*;
 
     fn shape(key: &str, content: Content) -> SecretShape {
-        SecretShape { name: "chat-x".to_owned(), keys: [(key.to_owned(), content)].into(), retained: true }
+        SecretShape {
+            name: "chat-x".to_owned(),
+            keys: [(key.to_owned(), content)].into(),
+            retained: true,
+            logins: false,
+        }
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! A pass over one ChatCluster: observe, validate, ask what is to be, find the next step, apply, prune, report.
 
 mod phases;
+mod rotate;
 mod topology;
 
 use std::time::Instant;
 
 use klatch_crd::ChatCluster;
-use klatch_desired::{Desired, Login, Names, Observed, desired};
+use klatch_desired::{Desired, Names, Observed, desired};
 
 use crate::{
     Key,
     act::{self, report},
     failure::{Cause, Failure},
+    gateways::Aim,
+    live::Live,
     observe::{self, World},
     operator::Operator,
     plan::{
@@ -19,6 +22,7 @@ use crate::{
         data::{ADOPT, Data, data},
         gate::Topology,
         outcome::Outcome,
+        rotation::{self, ROTATE, Rotation},
         standing::Owner,
     },
 };
@@ -77,7 +81,9 @@ async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster) -> (O
         topology: findings.topology.as_ref(),
         outcome: &outcome,
         failures,
+        connections: operator.memory.connections(key),
     };
+    operator.memory.scales(key, aim(cluster), world.as_ref().is_none_or(autoscaling_works));
     match report::report(operator, &owner, &view).await {
         Ok(()) => (outcome, failures),
         // What was done is done; that it could not be told is a reason to come back soon.
@@ -87,6 +93,17 @@ async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster) -> (O
         }
         Err(failure) => count(operator, key, Outcome::Failed(failure)),
     }
+}
+
+/// What gateways are scaled by.
+fn aim(cluster: &ChatCluster) -> Option<Aim> {
+    let autoscale = cluster.spec.gateway.scaling.as_ref()?.autoscale.as_ref()?;
+    Some(Aim { target: autoscale.target_connections.into(), least: autoscale.min_replicas.into() })
+}
+
+fn autoscaling_works(world: &World) -> bool {
+    let active = |live: &Live| live.condition("ScalingActive").is_some_and(|(active, _)| active);
+    world.of_kind("HorizontalPodAutoscaler").all(active)
 }
 
 async fn step(
@@ -108,7 +125,13 @@ async fn step(
         }
         Data::Adopted { id, .. } => id,
     };
-    let observed = Observed { cluster_id, login: Login::A, rotations: 0, http_routes: world.http_routes };
+    let names = Names::new(cluster);
+    let rotation = match Rotation::read(rotation::state_secret(world, &names)) {
+        Ok(rotation) => rotation,
+        Err(message) => return Ok(Outcome::Blocked { reason: "RotationUnreadable", message }),
+    };
+    let observed =
+        Observed { cluster_id, login: rotation.login(), rotations: rotation.rotations, http_routes: world.http_routes };
     let desired = &*findings.desired.insert(desired(cluster, &observed));
     if cluster.spec.paused {
         return Ok(Outcome::Settled);
@@ -119,9 +142,13 @@ async fn step(
     if let Some(warning) = desired.warnings.iter().find(|warning| warning.blocking) {
         return Ok(Outcome::Blocked { reason: warning.reason, message: warning.sentence.clone() });
     }
-    let labels = Names::new(cluster).labels();
+    let labels = names.labels();
     let walk = phases::Walk { operator, cluster, owner, cluster_id: &observed.cluster_id, labels: &labels };
     if let Some(outcome) = walk.secrets(desired, world).await? {
+        return Ok(outcome);
+    }
+    let asked = cluster.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).map(String::as_str);
+    if let Some(outcome) = walk.rotate(&rotation, asked, desired, world, false).await? {
         return Ok(outcome);
     }
     if let Some(outcome) = walk.phases(desired, world, &mut findings.topology).await? {
@@ -133,7 +160,13 @@ async fn step(
     if let Some(blocked) = missing_secret(world, true) {
         return Ok(blocked);
     }
-    Ok(walk.settled(desired, world))
+    let outcome = walk.settled(desired, world);
+    if matches!(outcome, Outcome::Settled)
+        && let Some(outcome) = walk.rotate(&rotation, asked, desired, world, true).await?
+    {
+        return Ok(outcome);
+    }
+    Ok(outcome)
 }
 
 /// A Secret of the user that is not there, or not whole.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     failure::{Cause, Failure},
+    gateways::is_news,
     observe::World,
     operator::Memory,
 };
@@ -30,6 +31,8 @@ pub struct View<'a> {
     pub outcome: &'a Outcome,
     /// Failures in a row.
     pub failures: u32,
+    /// Connections that gateways hold, if they were asked.
+    pub connections: Option<u64>,
 }
 
 /// Bytes of a message that a condition takes (the schema of Kubernetes' own conditions).
@@ -87,7 +90,7 @@ pub fn status(view: &View<'_>, now: Timestamp) -> ChatClusterStatus {
     if let Some((desired, world)) = parts {
         let endpoint = |url: &String| StatusEndpoint { name: "web".to_owned(), url: url.clone() };
         status.endpoints = desired.address.iter().map(endpoint).collect();
-        status.gateway = gateway(view.cluster, world, status.gateway);
+        status.gateway = gateway(view, world, status.gateway);
         status.messages = Some(messages(desired, world));
         if matches!(view.outcome, Outcome::Settled) && !view.cluster.spec.paused {
             status.version = Some(view.cluster.spec.version.clone());
@@ -225,14 +228,22 @@ fn autoscaling(desired: &Desired, world: &World, writer: &mut Writer<'_>) {
     }
 }
 
-fn gateway(cluster: &ChatCluster, world: &World, old: Option<GatewayStatus>) -> Option<GatewayStatus> {
-    let live = world.find("Deployment", &Names::new(cluster).role(Role::Gateway))?;
+fn gateway(view: &View<'_>, world: &World, old: Option<GatewayStatus>) -> Option<GatewayStatus> {
+    let live = world.find("Deployment", &Names::new(view.cluster).role(Role::Gateway))?;
     let number = |pointer: &str| live.number(pointer).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
     Some(GatewayStatus {
         replicas: number("/status/replicas"),
         ready_replicas: number("/status/readyReplicas"),
-        connections: old.and_then(|old| old.connections),
+        connections: connections(view.connections, old.and_then(|old| old.connections)),
     })
+}
+
+/// As it was told last, while that is near enough.
+fn connections(now: Option<u64>, old: Option<u64>) -> Option<u64> {
+    match (now, old) {
+        (Some(now), Some(old)) if !is_news(old, now) => Some(old),
+        (now, old) => now.or(old),
+    }
 }
 
 fn messages(desired: &Desired, world: &World) -> MessagesStatus {

@@ -7,6 +7,7 @@ pub mod gate;
 pub mod outcome;
 pub mod prune;
 pub mod replicas;
+pub mod rotation;
 pub mod secrets;
 pub mod stamp;
 pub mod standing;

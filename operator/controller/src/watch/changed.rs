@@ -9,7 +9,7 @@ use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Metadata of what has changed or is gone. With `every`, each change counts; else only those of something beside the status.
-pub(super) fn changed<K, S>(events: S, every: bool) -> impl Stream<Item = ObjectMeta> + Send
+pub(crate) fn changed<K, S>(events: S, every: bool) -> impl Stream<Item = ObjectMeta> + Send
 where
     K: Send,
     S: Stream<Item = watcher::Result<Event<PartialObjectMeta<K>>>> + Send,

@@ -1,7 +1,8 @@
 //! When to look: watches wake a pass, and decide nothing. What they miss is found by the next pass, which comes anyway.
 
 mod brokers;
-mod changed;
+pub(crate) mod changed;
+mod gateways;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -53,7 +54,9 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
         reflector::reflector(writer, begun.chain(stream::select_all(resources).filter_map(one_by_one)).boxed());
     let resources =
         resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
-    let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers::wakes(Arc::clone(&operator)).boxed()];
+    let asked = [brokers::wakes(Arc::clone(&operator)).boxed(), gateways::wakes(Arc::clone(&operator)).boxed()];
+    let mut wakes: Vec<Wakes> = vec![resources.boxed()];
+    wakes.extend(asked);
     for scope in scopes {
         wakes.push(secrets(&operator, scope));
         wakes.extend(

@@ -2,6 +2,7 @@
 
 use klatch_crd::{Amounts, Provider, Resources};
 use klatch_settings::{RedisDependency, port};
+use serde_json::json;
 
 use super::{Server, service, stateful_set, tcp};
 use crate::{
@@ -58,7 +59,13 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         readiness: tcp("redis"),
         startup_tries: STARTUP_TRIES,
     };
-    vec![config, service(context, &server, &name, true, &["redis"]), stateful_set(context, &server)]
+    let mut stateful_set = stateful_set(context, &server);
+    if context.observed.rotations > 0 {
+        // It reads its passwords once. What it holds may go at any time.
+        let annotations = &mut stateful_set.document["spec"]["template"]["metadata"]["annotations"];
+        annotations["klatch.dev/rotations"] = json!(context.observed.rotations.to_string());
+    }
+    vec![config, service(context, &server, &name, true, &["redis"]), stateful_set]
 }
 
 /// Keys with a time to live go first when memory is short; presence has none but its leases, and is made again.

@@ -17,7 +17,7 @@ use super::{
     MonotonicClock, Options,
     metrics::{BusMetrics, gauge},
 };
-use crate::{Addressees, GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
+use crate::{Addressees, GatewaysOf, Load, Presence, PresenceStatus, PresenceUnknown, UserPresence};
 
 pub(super) struct InProcessPresence {
     monotonic: MonotonicClock,
@@ -44,11 +44,13 @@ struct Gateway {
     rooms: HashSet<RoomId>,
     /// It holds no other rooms than those.
     keeps_rooms: bool,
+    /// Connections it says it holds.
+    connections: Option<u64>,
 }
 
 impl Gateway {
     fn new(lease_ends: Instant) -> Self {
-        Self { lease_ends, users: HashSet::new(), rooms: HashSet::new(), keeps_rooms: false }
+        Self { lease_ends, users: HashSet::new(), rooms: HashSet::new(), keeps_rooms: false, connections: None }
     }
 }
 
@@ -125,6 +127,14 @@ impl Presence for InProcessPresence {
         self.now(|state, _| {
             state.leased(gateway)?.keeps_rooms = keeps;
             Ok(())
+        })
+    }
+
+    async fn share_load(&self, gateway: Incarnation, connections: u64) -> Result<Load, PresenceUnknown> {
+        self.now(|state, _| {
+            state.leased(gateway)?.connections = Some(connections);
+            let said: Vec<_> = state.gateways.values().filter_map(|held| held.connections).collect();
+            Ok(Load { gateways: said.len() as u64, connections: said.iter().sum() })
         })
     }
 

@@ -7,6 +7,7 @@
 //! | `{P:leases}version` | changes whenever the set of living gateways does |
 //! | `{P:leases}since` | when this registry of leases was begun, ms |
 //! | `{P:leases}kept` | hash: gateway -> tenure under which it says which large rooms it holds |
+//! | `{P:leases}loads` | hash: gateway -> connections it says it holds |
 //! | `{P:leases}lapsed` | list of gateway and tenure, whose entries are still to be cleared away |
 //! | `{P:N}mark` | when piece N of the registry was begun, ms, and a nonce |
 //! | `{P:N}user:U` | hash of a user: gateway -> tenure, and `a` -> last active, ms |
@@ -83,6 +84,11 @@ impl Keys {
     pub(super) fn lapsed(&self) -> Vec<u8> {
         let [.., lapsed, _] = self.leases();
         lapsed
+    }
+
+    /// In the order the load script takes them.
+    pub(super) fn loads(&self) -> [Vec<u8>; 2] {
+        ["tenures", "loads"].map(|name| format!("{{{}:leases}}{name}", self.prefix).into())
     }
 
     fn in_piece(&self, piece: usize, name: &str, ids: &[&[u8]]) -> Vec<u8> {

@@ -26,7 +26,7 @@ use super::{
     replies::{self, BadReply, Entry, Holders, Leases, Living, Place},
     scripts,
 };
-use crate::{Addressees, GatewaysOf, Presence, PresenceStatus, PresenceUnknown, UserPresence};
+use crate::{Addressees, GatewaysOf, Load, Presence, PresenceStatus, PresenceUnknown, UserPresence};
 
 /// Users of one script: it holds up everything else on its server for a millisecond at most.
 const USERS_A_SCRIPT: usize = 256;
@@ -54,6 +54,7 @@ struct Calls {
     leave: Call,
     set: Call,
     rooms: Call,
+    load: Call,
     read: Call,
 }
 
@@ -151,6 +152,7 @@ impl RedisPresence {
             leave: metrics.call("presence_leave"),
             set: metrics.call("presence_set"),
             rooms: metrics.call("presence_rooms"),
+            load: metrics.call("presence_load"),
             read: metrics.call("presence_read"),
         };
         Self {
@@ -257,6 +259,14 @@ impl RedisPresence {
         let answer = self.run(vec![lease]).await?.next().ok_or(BadReply("no leases"))?;
         self.take_leases(answer, asked)?;
         Ok(())
+    }
+
+    async fn share_now(&self, gateway: Incarnation, connections: u64) -> Result<Load, PresenceUnknown> {
+        self.lease_of(gateway)?;
+        let mut call = scripts::LOAD.on(&self.keys.loads());
+        call.arg(gateway.as_bytes()).arg(connections);
+        let answer = self.run(vec![call]).await?.next().ok_or(BadReply("no load"))?;
+        replies::load(answer)?.ok_or_else(|| PresenceUnknown(format!("the lease of gateway {gateway} has ended")))
     }
 
     /// A gateway's lease, if it has not ended.
@@ -447,6 +457,10 @@ impl Presence for RedisPresence {
 
     async fn keep_rooms(&self, gateway: Incarnation, keeps: bool) -> Result<(), PresenceUnknown> {
         self.calls.rooms.watch(self.keep_now(gateway, keeps)).await
+    }
+
+    async fn share_load(&self, gateway: Incarnation, connections: u64) -> Result<Load, PresenceUnknown> {
+        self.calls.load.watch(self.share_now(gateway, connections)).await
     }
 
     async fn statuses(&self, users: &[UserId]) -> Result<Vec<UserPresence>, PresenceUnknown> {

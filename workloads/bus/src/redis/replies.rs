@@ -6,6 +6,7 @@ use klatch_domain::{Incarnation, Timestamp};
 use redis::Value;
 
 use super::keys::Nonce;
+use crate::Load;
 
 /// Redis answered something that no script of ours says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +113,17 @@ fn pairs(values: Vec<Value>) -> Result<Vec<Pair>, BadReply> {
 pub(super) fn gateways(value: Value) -> Result<Vec<Place>, BadReply> {
     let read = |(gateway, tenure): Pair| Ok((Incarnation::from_bytes(id(&gateway)?), id(&tenure)?));
     pairs(array(value)?)?.into_iter().map(read).collect()
+}
+
+/// How many gateways have said how many connections they hold, and the sum. `None`: who asked holds no lease.
+pub(super) fn load(value: Value) -> Result<Option<Load>, BadReply> {
+    let values = array(value)?;
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let [gateways, connections] = <[Value; 2]>::try_from(values).map_err(|_| BadReply("a load has two parts"))?;
+    let number = |value: &Value| u64::try_from(integer(value)?).map_err(|_| BadReply("a load below nothing"));
+    Ok(Some(Load { gateways: number(&gateways)?, connections: number(&connections)? }))
 }
 
 /// `None`: there is no registry of leases.

@@ -24,6 +24,7 @@ macro_rules! script {
 }
 
 script!(LEASE, "lease.lua");
+script!(LOAD, "load.lua");
 script!(MARK, "mark.lua");
 script!(SET, "set.lua");
 script!(READ, "read.lua");
@@ -55,7 +56,7 @@ pub(super) struct LoadScripts;
 #[async_trait]
 impl Prepare for LoadScripts {
     async fn prepare(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        for script in [&LEASE, &MARK, &SET, &READ, &HOLD, &HOLDERS, &CLEAR, &RATE, &RECENT] {
+        for script in [&LEASE, &LOAD, &MARK, &SET, &READ, &HOLD, &HOLDERS, &CLEAR, &RATE, &RECENT] {
             connection.one(redis::cmd("SCRIPT").arg("LOAD").arg(script.source)).await?;
         }
         Ok(())

@@ -130,7 +130,7 @@ async fn register(core: &Core, users: &[Arc<User>]) {
     }
 }
 
-pub(super) async fn within<T>(call: impl Future<Output = Result<T, PresenceUnknown>>) -> Result<T, PresenceUnknown> {
+pub(crate) async fn within<T>(call: impl Future<Output = Result<T, PresenceUnknown>>) -> Result<T, PresenceUnknown> {
     timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(PresenceUnknown("no answer in time".to_owned())))
 }
 

@@ -3,8 +3,11 @@
 
 use std::{collections::BTreeSet, process::ExitCode};
 
+use anyhow::Context;
 use klatch_crd::ChatCluster;
-use klatch_desired::{Desired, LABEL_INSTANCE, Login, MANAGER, Observed, Owner, Writer, desired};
+use klatch_desired::{
+    Desired, LABEL_INSTANCE, Login, MANAGER, Names, Observed, Owner, ROTATION, Writer, desired, rotation_secret,
+};
 use serde_json::{Value, json};
 
 use super::kubectl;
@@ -34,12 +37,9 @@ pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
     let of = |kinds: &str| kubectl::get(&[kinds, "--namespace", &namespace, "--selector", &selector]);
     let there = of(DELETED)?.unwrap_or_default();
     let deployments = of("deployments")?.unwrap_or_default();
-    let observed = Observed {
-        cluster_id: cluster_id(&there).unwrap_or_else(|| owner.uid.clone()),
-        login: Login::A,
-        rotations: 0,
-        http_routes: true,
-    };
+    let (login, rotations) = logins(&cluster, &namespace)?;
+    let cluster_id = cluster_id(&there).unwrap_or_else(|| owner.uid.clone());
+    let observed = Observed { cluster_id, login, rotations, http_routes: true };
     let desired = desired(&cluster, &observed);
     let mut lines = replicas(&desired, &deployments);
     lines.extend(deletions(&desired, &there));
@@ -51,6 +51,16 @@ pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
     }
     output::line("nothing would change")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which logins are in use, and how often they were made new. What the Secret holds beside that is looked at by nobody.
+fn logins(cluster: &ChatCluster, namespace: &str) -> anyhow::Result<(Login, u32)> {
+    let name = rotation_secret(&Names::new(cluster));
+    let secret = kubectl::get(&["secrets", &name, "--namespace", namespace])?.unwrap_or_default();
+    let text = secret["metadata"]["annotations"][ROTATION].as_str().unwrap_or("{}");
+    let state: Value = serde_json::from_str(text).with_context(|| format!("annotation {ROTATION} of Secret {name}"))?;
+    let login = if state["login"] == Login::B.letter() { Login::B } else { Login::A };
+    Ok((login, state["rotations"].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0)))
 }
 
 fn text(some: Option<&String>) -> String {

@@ -1,0 +1,138 @@
+//! New passwords on a real apiserver: both halves, each once, whenever the operator dies.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use klatch_controller::plan::rotation::{RENEWED, ROTATE, STATE};
+use klatch_tests::kube::{
+    fuse::Point,
+    scene::{Scene, quiet_plane},
+};
+use kube_client::Api;
+
+/// Scenes at a time.
+const AT_ONCE: usize = 6;
+/// Points that are tried, spread evenly. `KLATCH_CRASH_POINTS=1000` tries all there are.
+const POINTS: usize = 24;
+/// Secrets with two logins each.
+const SECRETS: [&str; 3] = ["chat-broker-logins", "chat-database-logins", "chat-redis"];
+
+/// Passwords by Secret, login and key, and the half in which each Secret was renewed last.
+#[derive(Debug, Clone, PartialEq)]
+struct Passwords {
+    keys: BTreeMap<(String, String, String), Vec<u8>>,
+    renewed: BTreeMap<String, u32>,
+}
+
+async fn secret(scene: &Scene, name: &str) -> Secret {
+    Api::<Secret>::namespaced(scene.client.clone(), &scene.namespace).get(name).await.unwrap()
+}
+
+async fn passwords(scene: &Scene) -> Passwords {
+    let mut all = Passwords { keys: BTreeMap::new(), renewed: BTreeMap::new() };
+    for name in SECRETS {
+        let found = secret(scene, name).await;
+        let annotation = found.metadata.annotations.as_ref().and_then(|all| all.get(RENEWED)?.parse().ok());
+        all.renewed.insert(name.to_owned(), annotation.unwrap_or(0));
+        for (key, value) in found.data.unwrap() {
+            let login = key.rsplit('-').next().unwrap().to_owned();
+            all.keys.insert((name.to_owned(), login, key), value.0);
+        }
+    }
+    all
+}
+
+impl Passwords {
+    /// Those of a login in one Secret.
+    fn of(&self, secret: &str, login: &str) -> Vec<&Vec<u8>> {
+        let of = self.keys.iter().filter(|((name, one, _), _)| name == secret && one == login);
+        of.map(|(_, value)| value).collect()
+    }
+}
+
+fn ask(scene: &Scene, value: &str) {
+    scene.must(&["annotate", "chat", "chat", "--overwrite", &format!("{ROTATE}={value}")]);
+}
+
+/// What the workloads sign in with at the broker, as their pods mount it.
+fn mounted(scene: &Scene) -> String {
+    scene.must(&[
+        "get",
+        "deployment",
+        "chat-api",
+        "-o",
+        "jsonpath={.spec.template.spec.volumes[?(@.name==\"secrets\")].projected.sources[*].secret.items[*].key}",
+    ])
+}
+
+/// The second login is in use, all passwords are new, each was made new in its half and not again.
+async fn check(scene: &Scene, before: &Passwords, at_crash: Option<&Passwords>) {
+    let after = passwords(scene).await;
+    for name in SECRETS {
+        assert_eq!(after.renewed[name], 2, "{name}");
+        for login in ["a", "b"] {
+            let (old, new) = (before.of(name, login), after.of(name, login));
+            assert!(!old.is_empty() && old.iter().zip(&new).all(|(old, new)| old != new), "{name} {login}");
+        }
+        if let Some(seen) = at_crash {
+            let kept =
+                |login| assert_eq!(seen.of(name, login), after.of(name, login), "{name}: {login} was made new twice");
+            match seen.renewed[name] {
+                0 => assert_eq!(seen.of(name, "b"), before.of(name, "b"), "{name}: made new without a note"),
+                1 => kept("b"),
+                _ => ["a", "b"].into_iter().for_each(kept),
+            }
+        }
+    }
+    let state = secret(scene, SECRETS[0]).await.metadata.annotations.unwrap().remove(STATE).unwrap();
+    assert!(state.contains(r#""half":"Rest""#) && state.contains(r#""login":"b""#), "{state}");
+    let keys = mounted(scene);
+    assert!(keys.contains("api-b") && !keys.contains("api-a"), "{keys}");
+    assert_eq!(scene.converge(Point::Never).await.writes(), [], "it does not rest");
+}
+
+async fn crash(point: Point) {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let before = passwords(&scene).await;
+    ask(&scene, "1");
+    let fuse = scene.converge(point).await;
+    assert!(fuse.is_blown(), "{point:?}: it was never reached");
+    println!("{point:?}, after {}", fuse.writes().last().map(ToString::to_string).unwrap_or_default());
+    let at_crash = passwords(&scene).await;
+    scene.converge(Point::Never).await;
+    check(&scene, &before, Some(&at_crash)).await;
+    scene.must(&["delete", "namespace", &scene.namespace, "--wait=false"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let (before, first) = (passwords(&scene).await, mounted(&scene));
+    assert!(first.contains("api-a") && !first.contains("api-b"), "{first}");
+    ask(&scene, "1");
+    let fuse = scene.converge(Point::Never).await;
+    check(&scene, &before, None).await;
+    // Between the halves everything rolled over: the Job told the databases twice, and the brokers heard of each password.
+    let calls: Vec<_> = fuse.writes();
+    let count = |verb: &str, kind: &str| calls.iter().filter(|call| call.verb == verb && call.kind == kind).count();
+    assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
+    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 5, "{calls:?}");
+    let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
+    assert_eq!(users, 2 * 4, "{calls:?}");
+    ask(&scene, "1");
+    assert_eq!(scene.converge(Point::Never).await.writes(), [], "it was asked for once");
+
+    let all: Vec<_> = (1..calls.len()).flat_map(|number| [Point::Before(number), Point::After(number)]).collect();
+    let wanted = std::env::var("KLATCH_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(POINTS);
+    let tried = wanted.min(all.len());
+    println!("{} writes, {tried} points of {}", calls.len(), all.len());
+    let points: Vec<_> = (0..tried).map(|index| all[index * all.len() / tried]).collect();
+    let scenes = stream::iter(points).map(|point| tokio::spawn(crash(point)));
+    let ended: Vec<_> = scenes.buffer_unordered(AT_ONCE).collect().await;
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+}
