@@ -43,7 +43,9 @@ pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
     let desired = desired(&cluster, &observed);
     let mut lines = replicas(&desired, &deployments);
     lines.extend(deletions(&desired, &there));
-    let objects: Vec<_> = desired.objects().map(|object| object.stamped(&owner).0).collect();
+    let policies = of("networkpolicies")?.unwrap_or_default();
+    let mut objects: Vec<_> = desired.objects().map(|object| object.stamped(&owner).0).collect();
+    objects.iter_mut().for_each(|object| leave_out_empty_rules(object, &policies));
     let differ = kubectl::diff(&json!({"apiVersion": "v1", "kind": "List", "items": objects}), MANAGER)?;
     lines.iter().try_for_each(|line| output::line(line))?;
     if differ || !lines.is_empty() {
@@ -77,6 +79,26 @@ fn cluster_id(there: &Value) -> Option<String> {
     let mut variables = environments.filter_map(Value::as_array).flatten();
     let found = variables.find(|one| one["name"] == klatch_settings::dependency::ENV_CLUSTER_ID)?;
     found["value"].as_str().map(str::to_owned)
+}
+
+/// An apiserver keeps no empty list of rules, and counts a generation for each apply of one
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/registry/networking/networkpolicy/strategy.go>): where there are
+/// none, none are said, or a plan would always show four changes.
+fn leave_out_empty_rules(object: &mut Value, policies: &Value) {
+    if object["kind"] != "NetworkPolicy" {
+        return;
+    }
+    let name = object["metadata"]["name"].clone();
+    let Some(live) = items(policies).find(|live| live["metadata"]["name"] == name) else { return };
+    for rules in ["ingress", "egress"] {
+        let none = |spec: &Value| spec[rules].as_array().is_none_or(Vec::is_empty);
+        if none(&live["spec"])
+            && none(&object["spec"])
+            && let Some(spec) = object["spec"].as_object_mut()
+        {
+            spec.remove(rules);
+        }
+    }
 }
 
 fn replicas(desired: &Desired, deployments: &Value) -> Vec<String> {

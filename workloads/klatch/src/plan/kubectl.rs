@@ -6,7 +6,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::Context;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -21,6 +20,11 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Code 1 says that something would change.
+fn unusable(error: std::io::Error) -> Failure {
+    Failure::unreachable(format!("cannot run kubectl; KUBECTL names another program: {error}"))
+}
+
 /// `kubectl get ... -o json`; `None`: there is nothing of that name.
 ///
 /// # Errors
@@ -29,7 +33,7 @@ pub(super) fn get(arguments: &[&str]) -> anyhow::Result<Option<Value>> {
     let said = command(&[&["get"], arguments, &["--ignore-not-found", "-o", "json"]].concat())
         .stdin(Stdio::null())
         .output()
-        .context("cannot run kubectl; KUBECTL names another program")?;
+        .map_err(unusable)?;
     if !said.status.success() {
         let error = String::from_utf8_lossy(&said.stderr);
         return Err(Failure::unreachable(format!("kubectl get {}: {}", arguments.join(" "), error.trim())).into());
@@ -37,7 +41,8 @@ pub(super) fn get(arguments: &[&str]) -> anyhow::Result<Option<Value>> {
     if said.stdout.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    serde_json::from_slice(&said.stdout).map(Some).context("kubectl printed no JSON")
+    let read = serde_json::from_slice(&said.stdout).map(Some);
+    read.map_err(|error| Failure::unreachable(format!("kubectl printed no JSON: {error}")).into())
 }
 
 /// Shows how these objects differ from those of the cluster, by a server-side apply that is not carried out. Answers whether they
@@ -50,12 +55,12 @@ pub(super) fn diff(objects: &Value, manager: &str) -> anyhow::Result<bool> {
     let mut running = command(&["diff", "--server-side", "--force-conflicts", &manager, "-f", "-"])
         .stdin(Stdio::piped())
         .spawn()
-        .context("cannot run kubectl; KUBECTL names another program")?;
+        .map_err(unusable)?;
     if let Some(mut input) = running.stdin.take() {
-        input.write_all(objects.to_string().as_bytes()).context("kubectl does not read")?;
+        input.write_all(objects.to_string().as_bytes()).map_err(unusable)?;
     }
     // <https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/>: 0 the same, 1 different, more an error.
-    match running.wait().context("kubectl does not end")?.code() {
+    match running.wait().map_err(unusable)?.code() {
         Some(0) => Ok(false),
         Some(1) => Ok(true),
         _ => Err(Failure::unreachable("kubectl diff failed").into()),
