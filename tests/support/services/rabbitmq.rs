@@ -205,8 +205,9 @@ impl Rabbitmq {
     fn wait(&self) {
         let started = Instant::now();
         let answers = || self.ask("GET", "/api/vhosts", "").is_some_and(|answer| answer.contains("200 OK"));
-        // Its listener for AMQP comes last.
-        while !answers() || TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        // Its listeners for AMQP come last, the encrypted one after the other.
+        let last = if self.authority.is_some() { self.tls_port } else { self.port };
+        while !answers() || TcpStream::connect(("127.0.0.1", last)).is_err() {
             assert!(started.elapsed() < PATIENCE, "RabbitMQ does not answer:\n{}", self.log());
             sleep(LOOK);
         }
