@@ -1,4 +1,4 @@
-import { useCallback, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { SendHorizontal } from 'lucide-react';
 import type { MessageRow, Seq } from '../../core/interface';
 import { useWords } from '../../language/language';
@@ -19,6 +19,8 @@ import './composer.css';
 
 /** Longest text, characters; the server's bound is bytes and refuses in words. */
 const TEXT_CHARACTERS = 16_000;
+/** A message waits so long, ms, for the people it may mention; without them it goes all the same. */
+const PEOPLE_WITHIN_MS = 2_000;
 
 /** Where a message is written. What is in it outlives the room, the page and the network. */
 export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: Seq; onLeave?: () => void }) {
@@ -33,7 +35,8 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
   const [caret, setCaret] = useState(-1);
   const listId = useId();
 
-  const people = usePeople(room, draft.text.includes('@'));
+  const { people, isLoading } = usePeople(room, draft.text.includes('@'));
+  const [isHeld, setHeld] = useState(false);
   const { query, offers, index, choose, dismiss } = useOffers(room, draft.text, caret, people);
   const open = offers.length > 0;
 
@@ -65,9 +68,12 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
     edit(({ text, end }) => insert({ text, start: query.start, end }, `${one.text} `));
   };
 
-  const send = () => {
+  const send = (isDue = false) => {
     const text = draft.text.trim();
-    if (!text) return;
+    // Whoever is mentioned must be known first, or they would not hear of it.
+    const isEarly = isLoading && !isDue && text !== '';
+    setHeld(isEarly);
+    if (!text || isEarly) return;
     const mentions = mentionsIn(text, people, room.kind === 'group');
     // First: the message and the emptied draft are then kept by one transaction.
     change({ text: '' });
@@ -83,6 +89,14 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
     }
     input.current?.focus();
   };
+
+  const sendDue = useRef(send);
+  useLayoutEffect(() => void (sendDue.current = send));
+  useEffect(() => {
+    if (!isHeld) return;
+    const timer = setTimeout(() => sendDue.current(true), isLoading ? PEOPLE_WITHIN_MS : 0);
+    return () => clearTimeout(timer);
+  }, [isHeld, isLoading]);
 
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     if (event.nativeEvent.isComposing) return;
@@ -142,7 +156,7 @@ export function Composer({ room, thread, onLeave }: { room: RoomFace; thread?: S
         />
         <div className="composer-tools">
           <Toolbar onEdit={edit} />
-          <IconButton className="composer-send" label={say(editing ? 'save' : 'send')} icon={SendHorizontal} keys={settings.sendOnEnter ? 'Enter' : 'Ctrl+Enter'} disabled={draft.text.trim() === ''} onClick={send} />
+          <IconButton className="composer-send" label={say(editing ? 'save' : 'send')} icon={SendHorizontal} keys={settings.sendOnEnter ? 'Enter' : 'Ctrl+Enter'} disabled={draft.text.trim() === ''} onClick={() => send()} />
         </div>
       </div>
     </section>
