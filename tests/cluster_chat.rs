@@ -6,8 +6,9 @@ use klatch_protocol::http::SignUp;
 use klatch_tests::{
     encrypted_front::AUTHORITY,
     kube::{
-        chat::{ACCOUNT, Balancer, Chat, OPERATOR, charts, install, previous_charts, run_helm, upgrade},
+        chat::{Balancer, Chat, OPERATOR, charts, install, previous_charts, run_helm, upgrade},
         cluster::Cluster,
+        rights::{ACCOUNT, check_nothing_was_refused},
     },
     person::PASSWORD,
 };
@@ -180,9 +181,7 @@ async fn two_charts_and_ten_lines_let_people_chat_until_nothing_of_it_is_left() 
     // The chart before had the rights of its own operator.
     let asked = cluster.requests().len();
     comes_back_with_its_history(&chat, &haproxy, &pair).await;
-    let mut refused = cluster.requests().split_off(asked);
-    refused.retain(|one| one.user == ACCOUNT && one.status == 403);
-    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
+    check_nothing_was_refused(&cluster.requests()[asked..]);
 
     // A gateway that holds people lets them go in its own time.
     pair.ada.close().await;

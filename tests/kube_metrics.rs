@@ -1,11 +1,9 @@
 //! The operator's binary and its metrics API, with the rights of the chart and no others.
 
-use std::collections::BTreeSet;
-
 use klatch_tests::{
     kube::{
-        audit::Request,
-        control_plane::{ControlPlane, Start},
+        control_plane::Start,
+        rights::{check_nothing_was_refused, granted, used},
         scene::{Scene, plane},
     },
     services::process::free_port,
@@ -13,10 +11,12 @@ use klatch_tests::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::kube_process::{ACCOUNT, Process, kubeconfig_of_account, until};
+use crate::kube_process::{Process, kubeconfig_of_account, until};
 
 /// The chart's role for it.
 const ROLE: &str = "klatch-klatch-operator-metrics";
+/// What it is about.
+const GROUPS: [&str; 3] = ["apiregistration.k8s.io", "authorization.k8s.io", "rbac.authorization.k8s.io"];
 /// Somebody who may see connections and nothing else.
 const READER: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
     {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"},
@@ -24,33 +24,6 @@ const READER: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
     {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "reader"},
      "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader"},
      "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "reader"}]}]}"#;
-
-/// Group, resource, verb.
-type Right = (String, String, String);
-
-fn granted(plane: &ControlPlane) -> BTreeSet<Right> {
-    let role = plane.kubectl().must(&["get", "clusterrole", ROLE, "-o", "json"]);
-    let role: Value = serde_json::from_str(&role).unwrap();
-    let mut rights = BTreeSet::new();
-    for rule in role["rules"].as_array().unwrap() {
-        let text = |field: &str| rule[field][0].as_str().unwrap().to_owned();
-        let verbs = rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap().to_owned());
-        rights.extend(verbs.map(|verb| (text("apiGroups"), text("resources"), verb)));
-    }
-    rights
-}
-
-/// What was asked for of those groups. An apply that makes an object takes the right to create it, too.
-fn used(requests: &[Request]) -> BTreeSet<Right> {
-    let groups = ["apiregistration.k8s.io", "authorization.k8s.io", "rbac.authorization.k8s.io"];
-    let ours = requests.iter().filter(|one| one.user == ACCOUNT && groups.contains(&one.group.as_str()));
-    let of = |one: &Request| {
-        let created = (one.verb == "patch" && one.status == 201).then_some("create");
-        let verbs = [Some(one.verb.as_str()), created].into_iter().flatten();
-        verbs.map(|verb| (one.group.clone(), one.resource.clone(), verb.to_owned())).collect::<Vec<_>>()
-    };
-    ours.flat_map(of).collect()
-}
 
 /// By the rights of the chart it registers its metrics API, and answers; when it is told to go, the registration is gone before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,7 +53,10 @@ async fn its_metrics_api_comes_and_goes_with_it() {
     until("it is gone", async || process.has_ended()).await;
     let left = plane.kubectl().must(&["get", "apiservice", "v1beta2.custom.metrics.k8s.io", "--ignore-not-found"]);
     assert_eq!(left, "", "its registration is left");
-    let refused: Vec<_> = plane.requests().into_iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
-    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
-    assert_eq!(used(&plane.requests()), granted(&plane), "rights of the role for metrics");
+    let requests = plane.requests();
+    check_nothing_was_refused(&requests);
+    let role = plane.kubectl().must(&["get", "clusterrole", ROLE, "-o", "json"]);
+    let role: Value = serde_json::from_str(&role).unwrap();
+    let used = used(&requests, |one| GROUPS.contains(&one.group.as_str()));
+    assert_eq!(used, granted([&role]), "rights of the role for metrics");
 }

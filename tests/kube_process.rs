@@ -13,6 +13,7 @@ use klatch_tests::{
         audit::Request,
         brokers::serve,
         control_plane::ControlPlane,
+        rights::{ACCOUNT, check_nothing_was_refused},
         scene::{Scene, quiet_plane},
         stand_in::{Jobs, mark},
     },
@@ -24,8 +25,6 @@ use rustix::process::{Pid, Signal, kill_process};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// The chart's account.
-pub const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
 
 /// `klatch-operator`.
 pub struct Process {
@@ -136,8 +135,7 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
     let service = ["get", "service", "chat-api", "--ignore-not-found", "-o", "name"];
     scene.must(&["delete", "service", "chat-api"]);
     until("the Service is back", async || !scene.must(&service).is_empty()).await;
-    let refused: Vec<_> = plane.requests().into_iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
-    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
+    check_nothing_was_refused(&plane.requests());
 
     first.tell(Signal::STOP);
     let second = Process::start(&plane.kubeconfig(), &scene.namespace);

@@ -1,7 +1,6 @@
 //! What the chart grants is what the operator uses: no more, and no less.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,57 +13,32 @@ use klatch_controller::{
     plan::outcome::SETTLED_EVERY,
 };
 use klatch_tests::kube::{
-    audit::Request,
     control_plane::Start,
     fuse::{Fuse, Point},
     gateways::AdminPorts,
     kubelet::run_pods,
+    rights::{ACCOUNT, check_nothing_was_refused, granted, used},
     scene::{Scene, plane},
     stand_in::{Jobs, mark},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::kube_process::{ACCOUNT, Process, kubeconfig_of_account, until};
+use crate::kube_process::{Process, kubeconfig_of_account, until};
 
 /// Passes until everything stands.
 const PASSES: usize = 60;
 
-/// Group, resource, verb.
-type Right = (String, String, String);
-
-/// What the rules of the chart's roles say.
-fn granted(scene: &Scene) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
-    for role in [&["get", "clusterroles"][..], &["get", "roles", "--namespace=klatch"]] {
-        let listed =
-            scene.kubectl.must(&[role, &["-l", "app.kubernetes.io/name=klatch-operator", "-o", "json"]].concat());
-        let listed: Value = serde_json::from_str(&listed).unwrap();
-        // Those of the metrics API are held to what is used where it is (`kube_metrics`).
-        let is_here = |role: &&Value| !role["metadata"]["name"].as_str().unwrap().ends_with("-metrics");
-        let roles = listed["items"].as_array().unwrap().iter().filter(is_here);
-        for rule in roles.flat_map(|role| role["rules"].as_array().unwrap()) {
-            let texts =
-                |field: &str| rule[field].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned());
-            for group in texts("apiGroups") {
-                for resource in texts("resources") {
-                    rights.extend(texts("verbs").map(|verb| (group.clone(), resource.clone(), verb)));
-                }
-            }
-        }
+/// The chart's roles but for that of the metrics API, which is held to what is used where it is (`kube_metrics`).
+fn roles(scene: &Scene) -> Vec<Value> {
+    let mut roles = Vec::new();
+    for kind in [&["get", "clusterroles"][..], &["get", "roles", "--namespace=klatch"]] {
+        let of = ["-l", "app.kubernetes.io/name=klatch-operator", "-o", "json"];
+        let listed: Value = serde_json::from_str(&scene.kubectl.must(&[kind, &of].concat())).unwrap();
+        roles.extend(listed["items"].as_array().unwrap().iter().cloned());
     }
-    rights
-}
-
-/// What the apiserver was asked for. An apply that makes an object takes the right to create it, too.
-fn used(requests: &[Request]) -> BTreeSet<Right> {
-    let ours = requests.iter().filter(|one| one.user == ACCOUNT && !one.resource.starts_with('/'));
-    let right = |one: &Request, verb: &str| (one.group.clone(), one.resource.clone(), verb.to_owned());
-    let of = |one: &Request| {
-        let created = (one.verb == "patch" && one.status == 201).then(|| right(one, "create"));
-        [Some(right(one, &one.verb)), created].into_iter().flatten().collect::<Vec<_>>()
-    };
-    ours.flat_map(of).collect()
+    roles.retain(|role| !role["metadata"]["name"].as_str().unwrap().ends_with("-metrics"));
+    roles
 }
 
 /// One operator, by the chart's account.
@@ -273,9 +247,8 @@ async fn the_operator_uses_what_the_chart_grants_and_nothing_else() {
     drop(process);
 
     let requests = plane.requests();
-    let refused: Vec<_> = requests.iter().filter(|one| one.user == ACCOUNT && one.status == 403).collect();
-    assert!(refused.is_empty(), "the chart grants too little: {refused:#?}");
-    let (granted, used) = (granted(&work.scene), used(&requests));
+    check_nothing_was_refused(&requests);
+    let (granted, used) = (granted(&roles(&work.scene)), used(&requests, |one| !one.resource.starts_with('/')));
     let surplus: Vec<_> = granted.difference(&used).collect();
     assert!(surplus.is_empty(), "the chart grants what is not used: {surplus:#?}");
 }

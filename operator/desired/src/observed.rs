@@ -23,6 +23,12 @@ impl Login {
         }
     }
 
+    /// From its letter; what is none is the first.
+    #[must_use]
+    pub fn of(letter: &str) -> Self {
+        if letter == Self::B.letter() { Self::B } else { Self::A }
+    }
+
     /// As names end with it.
     #[must_use]
     pub const fn letter(self) -> &'static str {

@@ -17,8 +17,6 @@ use crate::services::proxy::Proxy;
 
 /// Where the operator is, in a namespace that enforces Pod Security *restricted*.
 pub const OPERATOR: &str = "klatch";
-/// Its account.
-pub const ACCOUNT: &str = "system:serviceaccount:klatch:klatch-operator";
 /// Until everything stands, on a busy machine; this only ends a test that waits for what never comes.
 const STANDS: &str = "--timeout=600s";
 

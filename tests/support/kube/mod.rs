@@ -11,6 +11,7 @@ pub mod gateways;
 pub mod kubectl;
 pub mod kubelet;
 mod part;
+pub mod rights;
 pub mod scene;
 pub mod snapshot;
 pub mod stand_in;

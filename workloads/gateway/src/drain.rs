@@ -16,7 +16,7 @@ use crate::{connection::Connection, core::Core, sweep::jitter};
 const CLOSES_A_SECOND: u64 = 500;
 /// Between two steps of anything paced here.
 const STEP_MS: u64 = 20;
-/// Least time before a client comes back, milliseconds.
+/// Least time from the close of its connection to a client's coming back, milliseconds.
 const COME_BACK_MS: u64 = 500;
 /// Clients that close together come back over this time, milliseconds.
 const COME_BACK_SPREAD_MS: u64 = 1_000;
@@ -51,13 +51,18 @@ pub(crate) async fn drain(core: &Core) {
 /// Who waits for an outcome is closed later.
 async fn send_away(connections: &[Arc<Connection>], span_ms: u64) {
     paced(connections, span_ms, |connection| {
-        let after_ms = COME_BACK_MS + jitter(connection.id, COME_BACK_SPREAD_MS);
-        connection.push_frame(&ServerFrame::Reconnect(Reconnect { after_ms, reason: "drain".into() }));
+        ask_back(connection, 0, "drain");
         if !connection.has_unsettled() {
             connection.close(close::GOING_AWAY, "going away");
         }
     })
     .await;
+}
+
+/// Tells a client when to come back, if its connection closes in so many milliseconds.
+pub(crate) fn ask_back(connection: &Connection, closes_in_ms: u64, reason: &'static str) {
+    let after_ms = closes_in_ms + COME_BACK_MS + jitter(connection.id, COME_BACK_SPREAD_MS);
+    connection.push_frame(&ServerFrame::Reconnect(Reconnect { after_ms, reason: reason.into() }));
 }
 
 /// Waits until everything taken is published and has its outcome, at most so long.

@@ -9,24 +9,17 @@ use std::{
 };
 
 use klatch_bus::Load;
-use klatch_protocol::{Reconnect, ServerFrame, close};
+use klatch_protocol::close;
 use tokio::time::sleep;
 
-use crate::{
-    connection::{Connection, Phase},
-    core::Core,
-    presence::within,
-    sweep::jitter,
-};
+use crate::{connection::Phase, core::Core, drain::ask_back, presence::within};
 
 /// A gateway sheds while it holds more than so many hundredths of the mean.
 const ABOVE_MEAN_PERCENT: u64 = 120;
 /// Below so many connections a gateway sheds none: nobody gains by it.
 const FEWEST: u64 = 100;
 /// Between the hint and the close, milliseconds: what a client was about to send arrives.
-const NOTICE: Duration = Duration::from_millis(500);
-/// Least time after the close before a client comes back, and the time over which they come, milliseconds.
-const COME_BACK_MS: (u64, u64) = (500, 1_000);
+const NOTICE_MS: u64 = 500;
 
 /// Compares and sheds until the gateway stops.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -83,19 +76,13 @@ async fn shed(core: &Core, count: u64) {
     connections.sort_unstable_by_key(|connection| connection.id);
     connections.truncate(usize::try_from(count).unwrap_or(usize::MAX));
     tracing::info!(connections = connections.len(), "others hold fewer: some are asked to come back elsewhere");
-    connections.iter().for_each(|connection| hint(connection));
-    sleep(NOTICE).await;
+    connections.iter().for_each(|connection| ask_back(connection, NOTICE_MS, "rebalance"));
+    sleep(Duration::from_millis(NOTICE_MS)).await;
     // Who waits for an outcome stays; the next time others are asked.
     for connection in connections.iter().filter(|connection| !connection.has_unsettled()) {
         core.instruments.metrics.shed.inc();
         connection.close(close::GOING_AWAY, "come back elsewhere");
     }
-}
-
-fn hint(connection: &Connection) {
-    let notice = u64::try_from(NOTICE.as_millis()).unwrap_or(0);
-    let after_ms = notice + COME_BACK_MS.0 + jitter(connection.id, COME_BACK_MS.1);
-    connection.push_frame(&ServerFrame::Reconnect(Reconnect { after_ms, reason: "rebalance".into() }));
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub async fn expand(client: &Client, owner: &Owner, expansion: &Expansion) -> Re
 pub async fn renew(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
     let what = || format!("renew StatefulSet {}", live.name());
     let api = api(client, &owner.namespace, &live.kind.resource());
-    api.delete(live.name(), &exactly(live, PropagationPolicy::Orphan))
+    api.delete(live.name(), &exactly(&live.metadata, PropagationPolicy::Orphan))
         .await
         .map(drop)
         .map_err(Failure::api(Step::Apply, what))

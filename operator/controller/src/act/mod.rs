@@ -16,6 +16,7 @@ pub use adopt::{adopt, hand_over};
 pub use apply::{Applied, apply, create};
 pub use create_secret::create_secret;
 pub use expand::{expand, renew};
+pub(crate) use prune::exactly;
 pub use prune::prune;
 pub use read_termination::read_termination;
 pub use replicas::write_replicas;

@@ -3,6 +3,7 @@
 use kube_client::{
     Client,
     api::{DeleteParams, Preconditions, PropagationPolicy},
+    core::ObjectMeta,
 };
 
 use crate::{
@@ -13,12 +14,12 @@ use crate::{
 };
 
 /// A deletion of the object that was looked at, and of no namesake of it or later state.
-pub(super) fn exactly(live: &Live, children: PropagationPolicy) -> DeleteParams {
+pub(crate) fn exactly(metadata: &ObjectMeta, children: PropagationPolicy) -> DeleteParams {
     DeleteParams {
         propagation_policy: Some(children),
         preconditions: Some(Preconditions {
-            uid: Some(live.uid().to_owned()),
-            resource_version: live.metadata.resource_version.clone(),
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
         }),
         ..DeleteParams::default()
     }
@@ -31,7 +32,7 @@ pub(super) fn exactly(live: &Live, children: PropagationPolicy) -> DeleteParams 
 pub async fn prune(client: &Client, owner: &Owner, live: &Live) -> Result<(), Failure> {
     let what = || format!("delete {} {}", live.kind.name, live.name());
     let api = api(client, &owner.namespace, &live.kind.resource());
-    match api.delete(live.name(), &exactly(live, PropagationPolicy::Background)).await {
+    match api.delete(live.name(), &exactly(&live.metadata, PropagationPolicy::Background)).await {
         Err(error) if Failure::is_not_found(&error) => Ok(()),
         other => other.map(drop).map_err(Failure::api(Step::Prune, what)),
     }

@@ -11,6 +11,7 @@ use axum::{
     routing::get,
 };
 use klatch_desired::CONNECTIONS;
+use kube_client::core::SelectorExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use super::{
     GROUP, VERSION,
     caller::Caller,
     rights::{Review, Rights, Wish},
-    selector::Selector,
+    selector,
     trust::Trust,
 };
 use crate::gateways::{GatewayPod, Gateways, Measured};
@@ -101,7 +102,7 @@ async fn values<R: Review>(
             &format!("there is no metric {metric:?}, only {CONNECTIONS:?}"),
         );
     }
-    let (Some(pods), Some(labels)) = (Selector::read(&question.pods), Selector::read(&question.metric)) else {
+    let (Some(pods), Some(labels)) = (selector::read(&question.pods), selector::read(&question.metric)) else {
         return refuse(StatusCode::BAD_REQUEST, "BadRequest", "a label selector that cannot be read");
     };
     // Our metric has no labels.

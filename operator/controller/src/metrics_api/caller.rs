@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
+use percent_encoding::percent_decode_str;
 
 use super::trust::Trust;
 
@@ -44,7 +45,11 @@ impl Caller {
         for (name, value) in headers {
             let key = trust.extra_prefixes.iter().find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
             if let (Some(key), Ok(value)) = (key, value.to_str()) {
-                extra.entry(unescaped(key)).or_default().push(value.to_owned());
+                // A header's name may hold no slash.
+                extra
+                    .entry(percent_decode_str(key).decode_utf8_lossy().into_owned())
+                    .or_default()
+                    .push(value.to_owned());
             }
         }
         Some(Self { user, uid: all(&trust.uid_headers).into_iter().next(), groups, extra })
@@ -55,25 +60,6 @@ impl Caller {
     pub fn is_master(&self) -> bool {
         self.groups.iter().any(|group| group == MASTERS)
     }
-}
-
-/// Keys are percent-encoded, as header names may not hold a slash.
-fn unescaped(key: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), key.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (first, code) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -76,14 +76,16 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let is_over = async {
+        tokio::select! {
+            // What let it in holds no longer.
+            _ = setup.changed() => {}
+            () = stop.cancelled() => {}
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        // What let it in holds no longer.
-        _ = setup.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-        () = stop.cancelled() => {
+        () = is_over => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

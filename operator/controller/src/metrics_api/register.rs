@@ -12,7 +12,7 @@ use k8s_openapi::{
 use klatch_desired::MANAGER;
 use kube_client::{
     Api, Client, Resource,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
     core::{ObjectMeta, PartialObjectMeta},
 };
 use kube_runtime::{WatchStreamExt, watcher};
@@ -25,6 +25,7 @@ use super::{
     stance::{self, Stance, stance},
 };
 use crate::{
+    act::exactly,
     failure::{Failure, Step},
     watch::changed,
 };
@@ -133,10 +134,8 @@ impl Registrar {
     }
 
     async fn delete(&self, ours: &APIService) -> Result<(), Failure> {
-        let (uid, resource_version) = (ours.metadata.uid.clone(), ours.metadata.resource_version.clone());
-        let exactly =
-            DeleteParams { preconditions: Some(Preconditions { uid, resource_version }), ..DeleteParams::default() };
-        match self.registrations().delete(&stance::name(), &exactly).await {
+        let parameters = exactly(&ours.metadata, PropagationPolicy::Background);
+        match self.registrations().delete(&stance::name(), &parameters).await {
             Err(error) if Failure::is_not_found(&error) => Ok(()),
             other => other.map(drop).map_err(Failure::api(Step::Prune, || "withdraw the metrics API".to_owned())),
         }

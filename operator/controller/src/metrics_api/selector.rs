@@ -1,38 +1,14 @@
 //! Label selectors as autoscalers write them into a query
 //! (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// What labels must be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selector(Vec<Requirement>);
+use kube_client::core::{Expression, Selector};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Requirement {
-    key: String,
-    /// Whether the rest must hold, or must not.
-    holds: bool,
-    /// One of these; `None`: whatever it is.
-    values: Option<BTreeSet<String>>,
-}
-
-impl Selector {
-    /// Reads one. `None`: it is none.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        let parts = split(text).into_iter().filter(|part| !part.is_empty());
-        parts.map(requirement).collect::<Option<_>>().map(Self)
-    }
-
-    /// Whether labels are so.
-    #[must_use]
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.0.iter().all(|one| {
-            let there = labels.get(&one.key);
-            let is = there.is_some_and(|value| one.values.as_ref().is_none_or(|values| values.contains(value)));
-            is == one.holds
-        })
-    }
+/// Reads one. `None`: it is none.
+#[must_use]
+pub fn read(text: &str) -> Option<Selector> {
+    split(text).into_iter().filter(|part| !part.is_empty()).map(expression).collect()
 }
 
 /// At commas, but for those within brackets.
@@ -46,38 +22,38 @@ fn split(text: &str) -> Vec<&str> {
     .collect()
 }
 
-fn requirement(text: &str) -> Option<Requirement> {
-    let of = |key: &str, holds, values: Option<BTreeSet<String>>| {
+fn expression(text: &str) -> Option<Expression> {
+    let key = |key: &str| {
         let key = key.trim();
         let known = |letter: u8| letter.is_ascii_alphanumeric() || b"-_./".contains(&letter);
-        let is_key = !key.is_empty() && key.bytes().all(known);
-        is_key.then(|| Requirement { key: key.to_owned(), holds, values })
+        (!key.is_empty() && key.bytes().all(known)).then(|| key.to_owned())
     };
-    let one = |value: &str| Some([value.trim().to_owned()].into());
     let set = |rest: &str| {
         let inner = rest.trim().strip_prefix('(')?.strip_suffix(')')?;
         Some(inner.split(',').map(|value| value.trim().to_owned()).collect::<BTreeSet<_>>())
     };
-    if let Some((key, values)) = text.split_once(" notin ") {
-        return of(key, false, Some(set(values)?));
+    if let Some((of, values)) = text.split_once(" notin ") {
+        return Some(Expression::NotIn(key(of)?, set(values)?));
     }
-    if let Some((key, values)) = text.split_once(" in ") {
-        return of(key, true, Some(set(values)?));
+    if let Some((of, values)) = text.split_once(" in ") {
+        return Some(Expression::In(key(of)?, set(values)?));
     }
-    if let Some((key, value)) = text.split_once("!=") {
-        return of(key, false, one(value));
+    if let Some((of, value)) = text.split_once("!=") {
+        return Some(Expression::NotEqual(key(of)?, value.trim().to_owned()));
     }
-    if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return of(key, true, one(value));
+    if let Some((of, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Some(Expression::Equal(key(of)?, value.trim().to_owned()));
     }
     match text.strip_prefix('!') {
-        Some(key) => of(key, false, None),
-        None => of(text, true, None),
+        Some(of) => key(of).map(Expression::DoesNotExist),
+        None => key(text).map(Expression::Exists),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kube_client::core::SelectorExt;
+
     use super::*;
 
     #[test]
@@ -99,10 +75,10 @@ mod tests {
             ("part notin (api,redis)", true),
             ("other notin (api)", true),
         ] {
-            assert_eq!(Selector::read(text).map(|one| one.matches(&labels)), Some(matches), "{text}");
+            assert_eq!(read(text).map(|one| one.matches(&labels)), Some(matches), "{text}");
         }
         for wrong in ["a b", "=x", "app in gateway", "app in (gateway", "!"] {
-            assert_eq!(Selector::read(wrong), None, "{wrong}");
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 }

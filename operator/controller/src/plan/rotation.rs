@@ -78,7 +78,7 @@ impl Rotation {
     /// The login in use.
     #[must_use]
     pub fn login(&self) -> Login {
-        if self.login == Login::B.letter() { Login::B } else { Login::A }
+        Login::of(&self.login)
     }
 
     /// What to do, given what the user asks for and in which half each Secret with logins was renewed last. `settled`: everything

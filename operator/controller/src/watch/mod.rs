@@ -1,5 +1,6 @@
 //! When to look: watches wake a pass, and decide nothing. What they miss is found by the next pass, which comes anyway.
 
+mod asked;
 mod brokers;
 pub(crate) mod changed;
 mod gateways;
@@ -22,6 +23,7 @@ use kube_runtime::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::asked::asked;
 use crate::{
     Key,
     kind::{KINDS, OPTIONAL},
@@ -54,9 +56,9 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
         reflector::reflector(writer, begun.chain(stream::select_all(resources).filter_map(one_by_one)).boxed());
     let resources =
         resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
-    let asked = [brokers::wakes(Arc::clone(&operator)).boxed(), gateways::wakes(Arc::clone(&operator)).boxed()];
-    let mut wakes: Vec<Wakes> = vec![resources.boxed()];
-    wakes.extend(asked);
+    let brokers = asked(Arc::clone(&operator), brokers::EVERY, brokers::look);
+    let gateways = asked(Arc::clone(&operator), gateways::EVERY, gateways::look);
+    let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers.boxed(), gateways.boxed()];
     for scope in scopes {
         wakes.push(secrets(&operator, scope));
         wakes.extend(

@@ -61,7 +61,7 @@ fn logins(cluster: &ChatCluster, namespace: &str) -> anyhow::Result<(Login, u32)
     let secret = kubectl::get(&["secrets", &name, "--namespace", namespace])?.unwrap_or_default();
     let text = secret["metadata"]["annotations"][ROTATION].as_str().unwrap_or("{}");
     let state: Value = serde_json::from_str(text).with_context(|| format!("annotation {ROTATION} of Secret {name}"))?;
-    let login = if state["login"] == Login::B.letter() { Login::B } else { Login::A };
+    let login = Login::of(state["login"].as_str().unwrap_or_default());
     Ok((login, state["rotations"].as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0)))
 }
 

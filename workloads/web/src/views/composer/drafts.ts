@@ -1,4 +1,5 @@
 import type { Client, Draft, MessageRow, RoomId, Seq } from '../../core/interface';
+import { go } from '../route';
 import { valueOf, type Value } from '../value';
 
 const EMPTY: Draft = { text: '' };
@@ -57,6 +58,12 @@ export function isWriting(): boolean {
 /** At sign-out nothing of what was written stays in memory. */
 export function forgetDrafts(): void {
   held.clear();
+}
+
+/** Opens a room with the focus where its messages are written. */
+export function openToWrite(room: RoomId): void {
+  go({ page: 'room', room });
+  focusComposer();
 }
 
 export function focusComposer(thread?: Seq): void {

@@ -7,8 +7,7 @@ import { Button } from '../controls/button';
 import { DialogFrame } from '../controls/dialog';
 import { Choice, Field } from '../controls/field';
 import { fieldError, Trouble } from '../controls/trouble';
-import { go } from '../route';
-import { focusComposer } from '../composer/drafts';
+import { openToWrite } from '../composer/drafts';
 import { PeoplePicker } from './people_picker';
 
 /** Starts a talk with one person, or a room for several. */
@@ -26,8 +25,7 @@ export default function CreateDialog({ as, onClose }: { as: 'direct' | 'group'; 
   const create = (person: Profile | undefined) => void run(async () => {
     const room = kind === 'direct' && person ? await client.createDirect(person.id) : await client.createGroup({ name: name.trim(), members: people.map((one) => one.id), visibility });
     onClose();
-    go({ page: 'room', room });
-    focusComposer();
+    openToWrite(room);
   });
   return (
     <DialogFrame title={say('new_chat')} onClose={onClose}>

@@ -1,6 +1,6 @@
 import { useEffect } from 'react';
 import type { Client } from '../../core/interface';
-import { focusComposer } from '../composer/drafts';
+import { openToWrite } from '../composer/drafts';
 import { dialog, openDialog } from '../dialogs';
 import { currentRoute, go } from '../route';
 import { commandOf, neighbour, type Command } from './keys';
@@ -46,8 +46,7 @@ function toRoom(client: Client, command: Command): boolean {
   const step = command === 'next-room' || command === 'next-unread' ? 1 : -1;
   const row = neighbour(client.rooms.get().rows, current, step, command.endsWith('unread'));
   if (!row) return true;
-  go({ page: 'room', room: row.id });
-  focusComposer();
+  openToWrite(row.id);
   return true;
 }
 

@@ -4,12 +4,12 @@ import type { RoomId, RoomRow } from '../../core/interface';
 import { useLanguage } from '../../language/language';
 import { useReadable } from '../client';
 import { minute } from '../clock';
-import { focusComposer } from '../composer/drafts';
+import { openToWrite } from '../composer/drafts';
 import { Avatar, PresenceDot } from '../controls/avatar';
 import { useName } from '../controls/person';
 import { byTouch } from '../controls/touch';
 import { plainText } from '../markdown/parse';
-import { formatRoute, go } from '../route';
+import { formatRoute } from '../route';
 
 /** Counts above this are shown as "99+". */
 const COUNT_SHOWN = 99;
@@ -37,7 +37,7 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
       tabIndex={reachable ? 0 : -1}
       aria-current={current ? 'page' : undefined}
       onFocus={onFocus}
-      onClick={(event) => openToWrite(event, room.id)}
+      onClick={(event) => onClick(event, room.id)}
     >
       <span className="avatar-stack">
         <Avatar id={room.peer?.id ?? room.id} name={room.title} room={room.kind === 'group'} />
@@ -60,13 +60,12 @@ export const RoomLine = memo(function RoomLine({ room, current, reachable, onFoc
 });
 
 /** Who clicks a room wants to write in it. By touch that would open a keyboard over it; by key the focus stays in the list. */
-function openToWrite(event: MouseEvent, room: RoomId): void {
+function onClick(event: MouseEvent, room: RoomId): void {
   const byKey = event.detail === 0;
   const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   if (byKey || elsewhere || byTouch()) return;
   event.preventDefault();
-  go({ page: 'room', room });
-  focusComposer();
+  openToWrite(room);
 }
 
 function Preview({ room, current }: { room: RoomRow; current: boolean }) {

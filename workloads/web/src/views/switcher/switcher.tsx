@@ -10,8 +10,7 @@ import type { RoomRow } from '../../core/interface';
 import { useWords } from '../../language/language';
 import { useClient, useReadable } from '../client';
 import { Avatar } from '../controls/avatar';
-import { focusComposer } from '../composer/drafts';
-import { go } from '../route';
+import { openToWrite } from '../composer/drafts';
 import { useFoundPeople } from '../people/find_people';
 import { rank } from './rank';
 import '../controls/dialog.css';
@@ -49,8 +48,7 @@ export default function Switcher({ onClose }: { onClose: () => void }) {
     onClose();
     const room = key.startsWith('user:') ? await client.createDirect(key.slice(5)).catch(() => undefined) : key;
     if (!room) return;
-    go({ page: 'room', room });
-    focusComposer();
+    openToWrite(room);
   };
 
   return (
