@@ -13,8 +13,8 @@ use crate::{
 
 /// The image when nothing is said. Its management plugin is turned on by the operator.
 const IMAGE: &str = "rabbitmq:4";
-/// Seconds that a stop may take: queues hand over their leaders.
-const STOP_SECONDS: i64 = 120;
+/// Seconds that a stop may take: queues hand over their leaders. No longer than PostgreSQL's, for the same reason.
+const STOP_SECONDS: i64 = 100;
 /// Tries of ten seconds that a start may take: peers wait for each other.
 const STARTUP_TRIES: i32 = 30;
 /// Seconds between heartbeats: a silent peer is given up after about twice that.
