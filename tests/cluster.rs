@@ -5,5 +5,8 @@
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 mod cluster_chat;
+mod cluster_kills;
 mod cluster_node;
+mod cluster_rotation;
+mod cluster_scaling;
 mod cluster_services;

@@ -31,7 +31,8 @@ async fn sign_in(server: &str, name: &str) -> Client {
     client
 }
 
-async fn sign_up(server: &str, name: &str) -> Client {
+/// Somebody new, by the SDK.
+pub async fn sign_up(server: &str, name: &str) -> Client {
     let user = SignUp { username: name.to_owned(), password: PASSWORD.to_owned(), display_name: None, email: None };
     Client::sign_up_with(server, user, &trusting().roots).await.unwrap();
     sign_in(server, name).await
@@ -54,6 +55,19 @@ struct Pair {
     ada: Client,
     bob: Client,
     room: RoomId,
+}
+
+/// The same of a room that holds more than a page.
+pub async fn read_all(client: &Client, room: RoomId) -> Vec<String> {
+    let (mut said, mut after) = (Vec::new(), Seq::ZERO);
+    loop {
+        let page = client.history(room, Some(Part::After(after)), Some(200)).await.unwrap();
+        said.extend(page.entries.iter().filter_map(text));
+        match page.entries.last() {
+            Some(last) if page.more => after = last.position.seq,
+            _ => return said,
+        }
+    }
 }
 
 impl Pair {

@@ -17,6 +17,7 @@ pub mod conformance_store_model;
 pub mod conformance_store_owed;
 pub mod conformance_store_projections;
 pub mod conformance_store_shard;
+pub mod crowd;
 pub mod encrypted_front;
 pub mod frames;
 pub mod fuzz;

@@ -245,6 +245,21 @@ impl Socket {
         self.welcome = Some(welcome.await);
     }
 
+    /// The same at a server that may close instead.
+    ///
+    /// # Errors
+    /// How the connection ended.
+    pub async fn try_hello(&mut self, token: &str) -> Result<(), Ended> {
+        let hello = Hello { token: token.to_owned(), device: None, client: None, encodings: Vec::new(), resume: None };
+        self.send(&ClientFrame::Hello(hello)).await;
+        loop {
+            if let ServerFrame::Welcome(welcome) = self.next().await? {
+                self.welcome = Some(welcome);
+                return Ok(());
+            }
+        }
+    }
+
     /// Sends one frame.
     pub async fn send(&mut self, frame: &ClientFrame) {
         self.send_text(frame.encode()).await;

@@ -54,9 +54,14 @@ pub struct Cast {
 impl Cast {
     /// Brings everybody on, over these servers in turn. `map` tells which shard a room is in.
     pub async fn enter(fronts: Vec<String>, map: &SlotMap) -> Self {
+        Self::enter_as("", fronts, map).await
+    }
+
+    /// The same with names that begin so, where others have been before.
+    pub async fn enter_as(prefix: &str, fronts: Vec<String>, map: &SlotMap) -> Self {
         let mut people = Vec::new();
         for number in 0..WRITERS {
-            people.push(Person::sign_up(&fronts[number % fronts.len()], &format!("writer{number}")).await);
+            people.push(Person::sign_up(&fronts[number % fronts.len()], &format!("{prefix}writer{number}")).await);
         }
         let groups = groups(&people, map).await;
         let mut rooms: Vec<RoomId> = groups.iter().flatten().copied().collect();
@@ -73,9 +78,9 @@ impl Cast {
             rooms.push(direct);
         }
         let listening = Way::WebSocket { in_flight: 1 };
-        let guest = Person::sign_up(&fronts[0], "guest").await;
+        let guest = Person::sign_up(&fronts[0], &format!("{prefix}guest")).await;
         let guest = Writer::start(guest, Vec::new(), listening, 0, &desk);
-        let stranger = Person::sign_up(&fronts[0], "stranger").await;
+        let stranger = Person::sign_up(&fronts[0], &format!("{prefix}stranger")).await;
         let stranger = Writer::start(stranger, Vec::new(), listening, 1, &desk);
         let (mut readers, mut followers) = (Vec::new(), Vec::new());
         for (number, person) in people.iter().enumerate() {

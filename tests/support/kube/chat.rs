@@ -48,6 +48,11 @@ pub fn charts() -> PathBuf {
     root().join("charts")
 }
 
+/// What `make cluster` applies.
+pub(crate) fn manifest() -> String {
+    fs::read_to_string(root().join("deploy/chatcluster-local.yaml")).expect("a manifest")
+}
+
 /// The charts as they were before their last change; none where there is no history.
 ///
 /// # Panics
@@ -130,11 +135,7 @@ impl<'a> Chat<'a> {
     /// # Panics
     /// When it is refused.
     pub fn apply(&self) {
-        let manifest = root().join("deploy/chatcluster-local.yaml");
-        self.kubectl.must_with(
-            &["--namespace", &self.namespace, "apply", "-f", "-"],
-            &fs::read_to_string(manifest).expect("a manifest"),
-        );
+        self.kubectl.must_with(&["--namespace", &self.namespace, "apply", "-f", "-"], &manifest());
     }
 
     /// `kubectl --namespace NAMESPACE ...`
@@ -194,8 +195,11 @@ impl<'a> Chat<'a> {
     #[must_use]
     pub fn open(&self, balancer: Balancer) -> (String, Proxy) {
         let (part, port) = balancer.part();
-        self.cluster.start_part(part);
         let address: IpAddr = self.cluster.address().parse().expect("an address");
+        // One serves all ChatClusters of a node.
+        if std::net::TcpStream::connect((address, port)).is_err() {
+            self.cluster.start_part(part);
+        }
         let told = ["get", "ingress", "chat", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
         self.cluster.wait_until("the Ingress says where it is reached", || self.must(&told) == self.cluster.address());
         self.cluster.wait_until("the balancer listens", || std::net::TcpStream::connect((address, port)).is_ok());
@@ -226,11 +230,20 @@ impl<'a> Chat<'a> {
     ///
     /// # Panics
     /// With what a person would look at next, when it does not.
-    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        self.until_within(what, PATIENCE, holds).await;
+    }
+
+    /// The same for what may take longer; how long it took.
+    ///
+    /// # Panics
+    /// With what a person would look at next, when it does not hold within `patience`.
+    pub async fn until_within(&self, what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
         let begun = Instant::now();
         while !holds().await {
-            assert!(begun.elapsed() < PATIENCE, "{what}: not after {PATIENCE:?}\n{}", self.told());
+            assert!(begun.elapsed() < patience, "{what}: not after {patience:?}\n{}", self.told());
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+        begun.elapsed()
     }
 }

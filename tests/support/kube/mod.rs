@@ -11,10 +11,12 @@ pub mod gateways;
 pub mod kubectl;
 pub mod kubelet;
 mod part;
+pub mod port_forward;
 pub mod rights;
 pub mod scene;
 pub mod snapshot;
 pub mod stand_in;
+pub mod standing;
 mod sweeper;
 
 use std::{
