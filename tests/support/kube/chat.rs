@@ -105,7 +105,11 @@ pub fn run_helm(cluster: &Cluster, arguments: &[&str]) {
     let mut command = Command::new(helm());
     command.arg("--kubeconfig").arg(cluster.kubeconfig()).args(["--namespace", OPERATOR]).args(arguments);
     let said = command.output().expect("Helm starts");
-    let pods = || cluster.kubectl().run(&["describe", "pods", "--namespace", OPERATOR]).output;
+    let pods = || {
+        let of = "--selector=app.kubernetes.io/name=klatch-operator";
+        let logs = cluster.kubectl().run(&["logs", "--namespace", OPERATOR, "--prefix", "--tail=20", of]).output;
+        cluster.kubectl().run(&["describe", "pods", "--namespace", OPERATOR]).output + &logs
+    };
     let error = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success(), "helm {}: {error}\n{}", arguments.join(" "), pods());
 }
