@@ -7,9 +7,10 @@ use std::{
 };
 
 use klatch_controller::gateways::DELETION_COST;
+use klatch_settings::port;
 use klatch_tests::{
     crowd::{Counts, Crowd},
-    kube::{chat::Chat, standing::Standing},
+    kube::{chat::Chat, port_forward::PortForward, standing::Standing},
 };
 use serde_json::Value;
 
@@ -17,11 +18,11 @@ use serde_json::Value;
 const TARGET: usize = 200;
 /// Sockets that come. `KLATCH_CLUSTER_SOCKETS=3000` asks for more.
 const SOCKETS: usize = 1_000;
-/// One socket of so many stays, less what those who chat hold.
-const STAY: usize = 5;
-/// Connections of those who chat, with some to spare.
-const CAST: usize = 20;
-/// Fewest gateways.
+/// Sockets that stay on the two gateways that were there first.
+const STAY: usize = 40;
+/// Sockets that are brought to each of two gateways that came later, past the load balancer: those shall stay.
+const HELD: usize = 90;
+/// Fewest gateways, which also those who stay need.
 const LEAST: usize = 2;
 /// Nothing here takes that long; this only ends a test that waits for what never comes.
 const NEVER: Duration = Duration::from_secs(600);
@@ -133,7 +134,7 @@ async fn gateways_follow_real_sockets_and_the_emptiest_go_first() {
 
     let mut cast = standing.cast("scaling-").await;
     let begun = std::time::Instant::now();
-    let mut crowd = Crowd::come(&standing.url, "crowd-", sockets).await;
+    let mut crowd = Crowd::come(&standing.url, &standing.url, "crowd-", sockets).await;
     let all_here = async || Counts::get(&crowd.counts.connected) == sockets as u64;
     chat.until_within("all have come", NEVER, all_here).await;
     println!("{sockets} sockets have come after {:?}", begun.elapsed());
@@ -146,29 +147,41 @@ async fn gateways_follow_real_sockets_and_the_emptiest_go_first() {
     who_came_gets_a_share(chat, &old, &crowd).await;
     assert_eq!(Counts::get(&crowd.counts.drained), 0, "no gateway went");
 
-    let left = sockets / STAY - CAST;
-    crowd.leave(left).await;
+    // Now the youngest hold the most: by their age alone they would go first.
+    let young: Vec<String> = gateways(chat).into_keys().filter(|name| !old.contains(name)).take(LEAST).collect();
+    let mut ways = Vec::new();
+    for (number, name) in young.iter().enumerate() {
+        let way = PortForward::to(standing.cluster, &chat.namespace, &format!("pod/{name}"), port::GATEWAY);
+        let address = format!("http://127.0.0.1:{}", way.port);
+        ways.push((Crowd::come(&standing.url, &address, &format!("held-{number}-"), HELD).await, way));
+    }
+    let all_here = async || ways.iter().all(|(held, _)| Counts::get(&held.counts.connected) == HELD as u64);
+    chat.until_within("the youngest hold the most", NEVER, all_here).await;
+    crowd.leave(STAY).await;
     let (back, begun) = (crowd.counts.came_back().0, std::time::Instant::now());
-    let went = scale_in(chat, (left + CAST).div_ceil(TARGET).max(LEAST)).await;
+    let went = scale_in(chat, LEAST).await;
     let ended = async || !chat.must(&["get", "pods"]).contains("Terminating");
     chat.until_within("they have ended", NEVER, ended).await;
-    let all_here = async || Counts::get(&crowd.counts.connected) == left as u64;
+    let all_here = async || Counts::get(&crowd.counts.connected) == STAY as u64;
     chat.until_within("all are back", NEVER, all_here).await;
     let (all, most_a_second) = crowd.counts.came_back();
     println!(
-        "scaled in after {:?}: those that went held {went}, {} came back, at most {most_a_second} within a second; {:?}; {:?}",
+        "scaled in after {:?}: those that went held {went}, {} came back, at most {most_a_second} within a second; {:?}",
         begun.elapsed(),
         all - back,
-        crowd.counts,
         connections(chat)
     );
-    assert_eq!(Counts::get(&crowd.counts.unasked), 0, "nobody was thrown out");
+    assert!(gateways(chat).into_keys().all(|name| young.contains(&name)), "those that hold the most stay");
+    for counts in ways.iter().map(|(held, _)| &held.counts).chain([&crowd.counts]) {
+        assert_eq!(Counts::get(&counts.unasked), 0, "nobody was thrown out");
+    }
     let asked = Counts::get(&crowd.counts.drained) + Counts::get(&crowd.counts.shed);
     assert!(all as u64 <= asked, "{all} came back, {asked} were asked to");
     cast.converge().await;
     cast.read_all_again().await;
     println!("refused for now: {:?}", cast.desk.refusals());
     crowd.leave(0).await;
+    drop(ways);
     scale(chat, "null");
     chat.until("it is as it was", async || {
         gateways(chat).len() == LEAST && chat.run(&["get", "hpa", "chat-gateway"]).error.contains("NotFound")

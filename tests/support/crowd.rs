@@ -68,11 +68,11 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many sockets come, of people with names that begin so.
-    pub async fn come(server: &str, prefix: &str, sockets: usize) -> Self {
+    /// So many sockets come to an address, of people with names that begin so, who sign up at `server`.
+    pub async fn come(server: &str, address: &str, prefix: &str, sockets: usize) -> Self {
         let names = (0..sockets.div_ceil(SOCKETS_EACH)).map(|number| format!("{prefix}{number}"));
         let people: Vec<Person> = stream::iter(names)
-            .map(|name| async move { Person::sign_up(server, &name).await })
+            .map(|name| async move { Person::sign_up(server, &name).await.at(address) })
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -98,6 +98,12 @@ impl Crowd {
             stop.cancel();
             let _ended = task.await;
         }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.sockets.iter().for_each(|(stop, _)| stop.cancel());
     }
 }
 
