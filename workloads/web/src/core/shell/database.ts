@@ -67,6 +67,7 @@ export interface Database {
   load(): Promise<Kept>;
   /** Entries of this generation next to the edge asked for, dense up to it, in order. */
   entries(room: string, generation: number, range: Range): Promise<Entry[]>;
+  /** Begun when it is called: the page may be gone before it ends. Writes take effect in the order they were begun. */
   write(writes: Writes): Promise<void>;
   /** Everything but look and language. */
   wipe(): Promise<void>;

@@ -108,7 +108,7 @@ export class Leader implements Backend, Listener {
 
   /** The tab may go: what has gathered is written, and waits for nothing. */
   hidden(): void {
-    if (this.#keeper.hasWork) void this.save();
+    if (this.#keeper.hasWork || this.#driver?.owesSave) void this.save();
   }
 
   /* ---- coming and going ------------------------------------------------------------------------------------- */
