@@ -87,6 +87,7 @@ export class Keeper {
         news.profiles.forEach((profile) => this.#noteProfile(profile));
         break;
       case 'members':
+        this.#rooms.add(news.room);
         news.members.forEach(({ user }) => this.#noteProfile(user));
         break;
       case 'said':
@@ -172,7 +173,7 @@ export class Keeper {
     const known = new Map(snapshot.rooms.map(({ room, position }) => [room, position]));
     for (const room of this.#rooms) {
       const position = known.get(room);
-      if (position) rooms.push({ room, position, facts: model.facts.get(room) });
+      if (position) rooms.push({ room, position, facts: model.facts.get(room), receipts: model.receiptsToKeep(room) });
     }
     const writes: Writes = {
       dropped: [...this.#dropped],

@@ -198,6 +198,7 @@ export class Leader implements Backend, Listener {
       profiles: facts.flatMap((room) => room.peer ?? []),
       oldProfiles: kept.profiles,
       drafts: kept.drafts,
+      receipts: kept.rooms.map(({ room, receipts = [] }) => [room, receipts] as const),
       settings: kept.settings ?? DEFAULT_SETTINGS,
       warnings: this.#model.warnings.get(),
     });
