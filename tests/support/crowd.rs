@@ -85,7 +85,8 @@ impl Crowd {
             crowd.sockets.push((
                 stop,
                 tokio::spawn(async move {
-                    let _gone = stopped.run_until_cancelled(stay(&person, &counts, &doors)).await;
+                    let staying = Box::pin(stay(&person, &counts, &doors));
+                    let _gone = stopped.run_until_cancelled(staying).await;
                 }),
             ));
         }
