@@ -15,7 +15,8 @@ use crate::{
 /// The image when nothing is said.
 const IMAGE: &str = "postgres:17";
 /// Seconds that a fast shutdown may take: a checkpoint of everything that is dirty. Kubernetes looks again at a namespace that is
-/// deleted after half of the longest of its pods' (`ResourcesRemainingError` of its namespace controller): within a minute, so.
+/// deleted after half of the longest of its pods' (`ResourcesRemainingError` of its namespace controller): no longer
+/// than a gateway's, so.
 const STOP_SECONDS: i64 = 100;
 /// Tries of ten seconds that a start may take: a recovery after a crash replays what was written since the last checkpoint.
 const STARTUP_TRIES: i32 = 180;
