@@ -140,6 +140,8 @@ test-cluster: tools node web
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	@# Those that are no part of `cargo test`, and so of no "all targets".
+	cargo clippy --workspace --test cluster --test service_faults -- --deny warnings
 
 format:
 	cargo fmt --all
