@@ -97,13 +97,22 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
 async fn one_by_one(event: watcher::Result<watcher::Event<Seen>>) -> Option<watcher::Result<watcher::Event<Seen>>> {
     match event {
         Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
-        Ok(watcher::Event::InitApply(seen)) => Some(Ok(watcher::Event::Apply(seen))),
+        Ok(watcher::Event::InitApply(seen) | watcher::Event::Apply(seen)) => {
+            Some(Ok(watcher::Event::Apply(slim(seen))))
+        }
         Ok(event) => Some(Ok(event)),
         Err(error) => {
             tracing::warn!(%error, "a watch ended; it begins again");
             None
         }
     }
+}
+
+/// A pass reads the resource anew: the store is only asked whether there is one.
+fn slim(mut seen: Seen) -> Seen {
+    seen.metadata.managed_fields = None;
+    seen.metadata.annotations = None;
+    seen
 }
 
 /// Metadata of a kind of ours, of one namespace or of all.
