@@ -14,6 +14,8 @@ const CERTIFICATE = path.join(TLS, 'server.pem');
 const KEY = path.join(TLS, 'server.key.pem');
 /** Between two looks, ms. */
 const LOOK_MS = 20;
+/** Between two signals to read the configuration, ms: far above the tens that it takes. */
+const SIGNAL_MS = 1_000;
 
 /** What makes Chromium believe the certificate as if an authority of the web vouched for it; workers of a page need that. */
 export function trusting() {
@@ -31,10 +33,11 @@ function freePort() {
   });
 }
 
+/** `what` is asked for its words at the end, when there is more to tell. */
 async function until(what, holds) {
   const end = Date.now() + PATIENCE_MS;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`${what} did not come about`);
+    if (Date.now() > end) throw new Error(`${what()} did not come about`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
@@ -114,7 +117,7 @@ export class Balancer {
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (this.#log = (this.#log + bytes).slice(-4_000)));
     process.on('exit', () => this.#kill());
-    await until(`${program}: ${this.#log}`, () => listens(this.port));
+    await until(() => `${program}: ${this.#log}`, () => listens(this.port));
   }
 
   #workers() {
@@ -124,8 +127,18 @@ export class Balancer {
   /** Reads its configuration again, and answers when a new worker runs. */
   async reload() {
     const before = this.#workers();
-    this.#child.kill(this.#product.reload);
-    await until(`a reload: ${this.#log}`, () => this.#workers().some((worker) => !before.includes(worker)));
+    let next = 0;
+    await until(
+      () => `a reload: ${this.#log}`,
+      () => {
+        // HAProxy's master starts anew with each reload, and a signal that comes meanwhile is lost.
+        if (Date.now() >= next) {
+          this.#child.kill(this.#product.reload);
+          next = Date.now() + SIGNAL_MS;
+        }
+        return this.#workers().some((worker) => !before.includes(worker));
+      },
+    );
   }
 
   #kill() {

@@ -451,6 +451,25 @@ test('what others do shows: presence, typing, receipts, unread', async () => {
   await client.close();
 }, 30_000);
 
+test('what was read stays read without a network', async () => {
+  const server = new Server();
+  const { profile, client } = await signedIn(server);
+  client.receipts(ROOM).subscribe(() => {});
+  await client.send(ROOM, { text: 'read me' });
+  await until('stored', () => server.texts().length === 1);
+  for (const socket of server.sockets) socket.tell({ type: 'watermark', room: ROOM, user: BEN, read: { generation: 1, seq: 1 } });
+  await until('read', () => client.receipts(ROOM).get().readByAll === 1);
+  const follower = await profile.open();
+  expect(follower.receipts(ROOM).get().readByAll).toBe(1);
+  profile.goOffline();
+  profile.sign('leaving');
+  profile.crash();
+  const again = await profile.open();
+  await until('there', () => again.account.get().state === 'signed-in');
+  expect(again.receipts(ROOM).get().readByAll).toBe(1);
+  await again.close();
+});
+
 test('a message of another is notified of, unless its room is on screen', async () => {
   const server = new Server();
   const { client } = await signedIn(server);

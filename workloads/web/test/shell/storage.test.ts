@@ -105,6 +105,38 @@ test('a database of the first version is taken over, and keeps profiles from the
   database.close();
 });
 
+test('what was said while an earlier write is on its way is written before the page goes', async () => {
+  const server = new Server();
+  const profile = new Profile(server.network);
+  const client = await online(profile);
+  client.timeline(ROOM).subscribe(() => {});
+  profile.goOffline();
+  const write = IndexedDatabase.prototype.write;
+  let begun = 0;
+  // The disk is slow: they happen, and nobody hears of it.
+  IndexedDatabase.prototype.write = function slow(writes) {
+    begun += 1;
+    void write.call(this, writes);
+    return new Promise(() => {});
+  };
+  try {
+    const texts = ['one', 'two', 'three'];
+    // None of them is told to be kept.
+    for (const text of texts) void client.send(ROOM, { text });
+    await until('said', () => rowsOf(client, ROOM).length === texts.length && begun > 0);
+    profile.sign('leaving');
+    profile.crash();
+    IndexedDatabase.prototype.write = write;
+    const again = await profile.open();
+    again.timeline(ROOM).subscribe(() => {});
+    await until('shown', () => rowsOf(again, ROOM).length > 0);
+    expect(rowsOf(again, ROOM)).toEqual(texts);
+    await again.close();
+  } finally {
+    IndexedDatabase.prototype.write = write;
+  }
+});
+
 test('a write is whole or not at all: no position without its entries', async () => {
   const factory = new IDBFactory();
   const database = await openIndexedDatabase(factory as unknown as globalThis.IDBFactory, () => {});

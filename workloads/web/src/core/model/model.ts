@@ -1,4 +1,5 @@
 /** The state of the client in one tab: fed with news, read through cells. No I/O, no timers. */
+import { SMALL_ROOM_MEMBERS } from '../engine/settings';
 import { ClientError } from '../error';
 import type { Account, Draft, Me, Receipts, Settings, Status, Warning } from '../interface';
 import { needsTarget, type Entry } from '../wire/entry';
@@ -7,7 +8,7 @@ import { Batch, Cell, Cells } from './cell';
 import type { News, State } from './news';
 import { OutboxView } from './outbox_view';
 import { meOf, People } from './people';
-import { NO_RECEIPTS, RoomReceipts } from './receipts';
+import { NO_RECEIPTS, RoomReceipts, type Receipt } from './receipts';
 import { RoomBook } from './room_book';
 import { withRead, withThreadRead, type RoomFacts } from './room_facts';
 import { RoomTimeline } from './room_timeline';
@@ -127,6 +128,7 @@ export class Model {
       profiles: this.people.all(),
       oldProfiles: this.people.old(),
       drafts: [...this.drafts],
+      receipts: [...this.#receipts].map(([room, receipts]) => [room, receipts.all()] as const),
       settings: this.#settings,
       warnings: this.#warnings,
     };
@@ -140,6 +142,7 @@ export class Model {
     this.people.remember(state.oldProfiles ?? []);
     this.drafts.clear();
     for (const [room, draft] of state.drafts) this.drafts.set(room, draft);
+    for (const [room, receipts] of state.receipts) for (const { user, read, delivered } of receipts) this.#takeReceipt(room, user, read, delivered);
     this.#me = state.me;
     this.#account = state.account;
     this.#status = state.status;
@@ -317,6 +320,12 @@ export class Model {
   #takeMembers(room: string, members: readonly MemberOut[]): void {
     this.people.learn(members.map((member) => member.user));
     for (const { user, read, delivered } of members) if (user.id !== this.myId) this.#takeReceipt(room, user.id, read, delivered);
+  }
+
+  /** As they are to be kept: of a room whose members all have some. */
+  receiptsToKeep(room: string): readonly Receipt[] {
+    const isSmall = (this.facts.get(room)?.memberCount ?? Infinity) <= SMALL_ROOM_MEMBERS;
+    return isSmall ? (this.#receipts.get(room)?.all() ?? []) : [];
   }
 
   #receiptsOf(room: string): Receipts {

@@ -3,6 +3,7 @@ import type { Change, SavedMessage } from '../engine/events';
 import type { Account, Draft, Settings, Status, Warning } from '../interface';
 import type { Entry } from '../wire/entry';
 import type { Me, MemberOut, Profile, RoomOut } from '../wire/http';
+import type { Receipt } from './receipts';
 import type { RoomFacts } from './room_facts';
 
 /** A message of the outbox and how it stands. */
@@ -62,6 +63,8 @@ export interface State {
   /** From an earlier life of the page: shown, and asked for again once somebody looks. */
   readonly oldProfiles?: readonly Profile[];
   readonly drafts: readonly (readonly [string, Draft])[];
+  /** By room. */
+  readonly receipts: readonly (readonly [string, readonly Receipt[]])[];
   readonly settings: Settings;
   readonly warnings: readonly Warning[];
 }

@@ -7,6 +7,13 @@ interface Mark {
   delivered: number;
 }
 
+/** How far one member has come, as it is kept and as other tabs are told. */
+export interface Receipt {
+  readonly user: string;
+  readonly read: Position;
+  readonly delivered: Position;
+}
+
 export const NO_RECEIPTS: Receipts = { deliveredByAll: 0, readByAll: 0, people: [] };
 
 /** How far the other members of one room have come; forward only. */
@@ -25,6 +32,14 @@ export class RoomReceipts {
 
   forget(user: string): void {
     this.#marks.delete(user);
+  }
+
+  all(): Receipt[] {
+    return [...this.#marks].map(([user, { generation, read, delivered }]) => ({
+      user,
+      read: { generation, seq: read },
+      delivered: { generation, seq: delivered },
+    }));
   }
 
   /** `others`: how many there are, so that one nobody has heard of is not taken for one who has read. */

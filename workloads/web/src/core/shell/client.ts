@@ -1,4 +1,5 @@
 /** The public interface in one tab: readable state of its model, actions of the tab that leads. */
+import { SMALL_ROOM_MEMBERS } from '../engine/settings';
 import { ClientError } from '../error';
 import type { Actions, Client, FriendList, Member, MemberList, Presence, Profile, Readable, RoomRow, SessionList, Settings, Thread, Timeline } from '../interface';
 import { Cell, Cells } from '../model/cell';
@@ -16,8 +17,6 @@ const PROFILES = 100;
 const GATHER_MS = 20;
 /** Members of one page. */
 const MEMBERS = 100;
-/** Rooms up to this many members have receipts, so all their members are read. */
-const SMALL_ROOM = 32;
 /** How often rows whose time may be up are looked at, ms. */
 const EXPIRY_MS = 1_000;
 
@@ -196,7 +195,8 @@ export function clientOf(model: Model, tab: Tab, environment: Environment): Clie
   // Receipts are pushed while one is connected: they are read once a connection.
   const receiptsRead = new Set<string>();
   const readReceipts = (room: string): void => {
-    const small = (model.facts.get(room)?.memberCount ?? SMALL_ROOM + 1) <= SMALL_ROOM;
+    // All members of a room that has receipts are read for them.
+    const small = (model.facts.get(room)?.memberCount ?? Infinity) <= SMALL_ROOM_MEMBERS;
     if (!small || receiptsRead.has(room)) return;
     receiptsRead.add(room);
     void tab.ready.then(() => lists.loadMembers(room, true)).catch(() => receiptsRead.delete(room));

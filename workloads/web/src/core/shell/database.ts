@@ -1,6 +1,7 @@
 /** What outlives the tab. */
 import type { SavedMessage } from '../engine/events';
 import type { Draft, Settings } from '../interface';
+import type { Receipt } from '../model/receipts';
 import type { RoomFacts } from '../model/room_facts';
 import type { Entry, Position } from '../wire/entry';
 import type { Me, Profile } from '../wire/http';
@@ -15,6 +16,8 @@ export interface KeptRoom {
   readonly room: string;
   readonly position: Position;
   readonly facts: RoomFacts | undefined;
+  /** How far its other members had come; absent in what older versions wrote. */
+  readonly receipts?: readonly Receipt[];
 }
 
 export type KeptMessage = SavedMessage & { readonly order: number; readonly said_at: number };
@@ -67,6 +70,7 @@ export interface Database {
   load(): Promise<Kept>;
   /** Entries of this generation next to the edge asked for, dense up to it, in order. */
   entries(room: string, generation: number, range: Range): Promise<Entry[]>;
+  /** Begun when it is called: the page may be gone before it ends. Writes take effect in the order they were begun. */
   write(writes: Writes): Promise<void>;
   /** Everything but look and language. */
   wipe(): Promise<void>;

@@ -81,6 +81,11 @@ export class Driver {
     return this.#performed;
   }
 
+  /** Something was said that waits for an earlier save to end. */
+  get owesSave(): boolean {
+    return this.#effects.some((effect) => effect.type === 'save');
+  }
+
   /** Nothing is done or told any more. */
   stop(): void {
     this.tell({ type: 'stop' });

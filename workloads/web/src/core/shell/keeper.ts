@@ -87,6 +87,7 @@ export class Keeper {
         news.profiles.forEach((profile) => this.#noteProfile(profile));
         break;
       case 'members':
+        this.#rooms.add(news.room);
         news.members.forEach(({ user }) => this.#noteProfile(user));
         break;
       case 'said':
@@ -118,10 +119,13 @@ export class Keeper {
     return this.#entries.size + this.#rooms.size + this.#dropped.size + this.#drafts.size + this.#profiles.size > 0 || !!this.#session || !!this.#settings || this.#ending !== undefined;
   }
 
-  /** One transaction with everything gathered. One at a time, in the order asked for. */
+  /**
+   * One transaction with everything gathered. It is begun at once, as the page may be gone when an earlier one ends; the
+   * database does them in the order they were begun.
+   */
   write(engine: Engine, model: Model): Promise<void> {
-    const writes = this.#take(engine, model);
-    this.#written = this.#written.then(() => this.#database.write(writes));
+    const write = this.#database.write(this.#take(engine, model));
+    this.#written = Promise.all([this.#written, write]).then(() => {});
     return this.#written;
   }
 
@@ -169,7 +173,7 @@ export class Keeper {
     const known = new Map(snapshot.rooms.map(({ room, position }) => [room, position]));
     for (const room of this.#rooms) {
       const position = known.get(room);
-      if (position) rooms.push({ room, position, facts: model.facts.get(room) });
+      if (position) rooms.push({ room, position, facts: model.facts.get(room), receipts: model.receiptsToKeep(room) });
     }
     const writes: Writes = {
       dropped: [...this.#dropped],

@@ -108,7 +108,7 @@ export class Leader implements Backend, Listener {
 
   /** The tab may go: what has gathered is written, and waits for nothing. */
   hidden(): void {
-    if (this.#keeper.hasWork) void this.save();
+    if (this.#keeper.hasWork || this.#driver?.owesSave) void this.save();
   }
 
   /* ---- coming and going ------------------------------------------------------------------------------------- */
@@ -198,6 +198,7 @@ export class Leader implements Backend, Listener {
       profiles: facts.flatMap((room) => room.peer ?? []),
       oldProfiles: kept.profiles,
       drafts: kept.drafts,
+      receipts: kept.rooms.map(({ room, receipts = [] }) => [room, receipts] as const),
       settings: kept.settings ?? DEFAULT_SETTINGS,
       warnings: this.#model.warnings.get(),
     });
