@@ -3,6 +3,7 @@
 use klatch_tests::{
     kube::{
         control_plane::Start,
+        operator::{OperatorProcess, kubeconfig_of_account, until},
         rights::{check_nothing_was_refused, granted, used},
         scene::{Scene, plane},
     },
@@ -10,8 +11,6 @@ use klatch_tests::{
 };
 use rustix::process::Signal;
 use serde_json::Value;
-
-use crate::kube_process::{Process, kubeconfig_of_account, until};
 
 /// The chart's role for it.
 const ROLE: &str = "klatch-klatch-operator-metrics";
@@ -36,9 +35,9 @@ async fn its_metrics_api_comes_and_goes_with_it() {
     let outside = ["create", "service", "externalname", "klatch-operator", "--external-name=localhost"];
     plane.kubectl().must(&[&outside[..], &["--namespace=klatch"]].concat());
     let port = free_port();
-    let mut process = Process::start_with(
+    let mut process = OperatorProcess::start(
         &kubeconfig,
-        &scene.namespace,
+        &[&scene.namespace],
         &[
             "--metrics-api=auto".to_owned(),
             format!("--metrics-api-listen=127.0.0.1:{port}"),

@@ -3,10 +3,11 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
+use klatch_desired::ROTATION;
 use klatch_tests::{
     klatch_process::binary,
     kube::{
@@ -47,12 +48,18 @@ impl<'a> Person<'a> {
     fn plan(&self, manifest: &str) -> (i32, String) {
         let file = self.folder.path().join("chatcluster.yaml");
         fs::write(&file, manifest).unwrap();
-        let Output { status, stdout, stderr } = Command::new(binary())
-            .args(["plan", "--diff", "--namespace", &self.scene.namespace, "--file"])
-            .arg(&file)
-            .env("KUBECTL", self.kubectl())
-            .output()
-            .unwrap();
+        self.plan_file(&file)
+    }
+
+    fn command(&self, file: &Path) -> Command {
+        let mut command = Command::new(binary());
+        command.args(["plan", "--diff", "--namespace", &self.scene.namespace, "--file"]).arg(file);
+        command.env("KUBECTL", self.kubectl());
+        command
+    }
+
+    fn plan_file(&self, file: &Path) -> (i32, String) {
+        let Output { status, stdout, stderr } = self.command(file).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         (status.code().unwrap(), said)
     }
@@ -98,14 +105,49 @@ async fn it_says_what_an_apply_then_does() {
     assert_eq!((code, said.trim()), (0, "nothing would change"));
 }
 
+/// 1 is a difference, and nothing else is.
 #[tokio::test]
-async fn a_cluster_that_does_not_answer_and_a_missing_kubectl_are_told_apart() {
+async fn whatever_keeps_it_from_being_told_has_a_code_of_its_own() {
     let scene = Scene::new(quiet_plane()).await;
     let person = Person::new(&scene);
-    fs::write(person.kubectl(), "#!/bin/sh\necho 'The connection to the server was refused' >&2\nexit 1\n").unwrap();
-    let (code, said) = person.plan(TEN_LINES);
-    assert!(code > 1 && said.contains("The connection to the server was refused"), "{code} {said}");
+    let program = fs::read_to_string(person.kubectl()).unwrap();
+    let says = |manifest: &str, code: i32, words: &str| {
+        let said = person.plan(manifest);
+        assert!(said.0 == code && said.1.contains(words), "{code} {words}: {said:?}");
+    };
+    says("kind: ChatCluster\n", 3, "would be refused");
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let note = |value: &str| {
+        let value = format!("{ROTATION}={value}");
+        scene.must(&["annotate", "secret", "chat-broker-logins", "--overwrite", &value]);
+    };
+    note("{rotations");
+    says(TEN_LINES, 5, "of Secret chat-broker-logins");
+    note("{}");
+    says(TEN_LINES, 0, "nothing would change");
+    for (refused, words) in [("get", "The connection to the server was refused"), ("diff", "kubectl diff failed")] {
+        let broken = format!("case $1 in {refused}) echo '{words}' >&2; exit 2;; esac");
+        fs::write(person.kubectl(), program.replace("#!/bin/sh\n", &format!("#!/bin/sh\n{broken}\n"))).unwrap();
+        says(TEN_LINES, 4, words);
+    }
+    fs::write(person.kubectl(), "#!/bin/sh\necho no JSON\n").unwrap();
+    says(TEN_LINES, 4, "printed no JSON");
     fs::remove_file(person.kubectl()).unwrap();
-    let (code, said) = person.plan(TEN_LINES);
-    assert!(code > 1 && said.contains("KUBECTL names another program"), "{code} {said}");
+    says(TEN_LINES, 5, "KUBECTL names another program");
+    let (code, said) = person.plan_file(&person.folder.path().join("nothing.yaml"));
+    assert!(code == 5 && said.contains("cannot open"), "{code} {said}");
+}
+
+/// Who has read enough is told the same.
+#[tokio::test]
+async fn a_reader_that_goes_away_makes_no_difference_of_none() {
+    let scene = Scene::new(quiet_plane()).await;
+    let person = Person::new(&scene);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let file = person.folder.path().join("chatcluster.yaml");
+    fs::write(&file, TEN_LINES).unwrap();
+    let ended = person.command(&file).stdout(writer).status().unwrap();
+    assert_eq!(ended.code(), Some(1), "all of it would be made");
 }

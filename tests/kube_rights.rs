@@ -17,14 +17,13 @@ use klatch_tests::kube::{
     fuse::{Fuse, Point},
     gateways::AdminPorts,
     kubelet::run_pods,
+    operator::{OperatorProcess, kubeconfig_of_account, until},
     rights::{ACCOUNT, check_nothing_was_refused, granted, used},
     scene::{Scene, plane},
     stand_in::{Jobs, mark},
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-
-use crate::kube_process::{Process, kubeconfig_of_account, until};
 
 /// Passes until everything stands.
 const PASSES: usize = 60;
@@ -208,7 +207,7 @@ async fn the_operator_uses_what_the_chart_grants_and_nothing_else() {
     plane.create_gateway_api();
     let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
     // Its lease and its watches, on a namespace without a ChatCluster.
-    let process = Process::start(&kubeconfig, &plane.namespace());
+    let process = OperatorProcess::start(&kubeconfig, &[&plane.namespace()], &[]);
     let scene = Scene::by(&plane, kubeconfig.clone()).await;
     let gateways = Arc::<AdminPorts>::default().gateways(std::slice::from_ref(&scene.namespace));
     let work = Work { operator: scene.operator_with(&Fuse::at(Point::Never), Arc::clone(&gateways)), scene };

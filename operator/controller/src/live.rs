@@ -25,6 +25,10 @@ impl Live {
         // Items of a list do not say what they are.
         document["kind"] = json!(kind.name);
         document["apiVersion"] = json!(kind.resource().api_version);
+        // They stand in the metadata, and are as large as all the rest.
+        if let Some(metadata) = document["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
         Self { kind, metadata: object.metadata.clone(), document }
     }
 

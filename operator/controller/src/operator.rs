@@ -49,7 +49,7 @@ impl Operator {
 pub struct Memory {
     failures: Mutex<BTreeMap<Key, u32>>,
     references: Mutex<BTreeMap<Key, BTreeSet<String>>>,
-    brokers: Mutex<BTreeMap<Key, Sighting>>,
+    brokers: Mutex<BTreeMap<Key, Arc<Sighting>>>,
     connections: Mutex<BTreeMap<Key, u64>>,
     aims: Mutex<BTreeMap<Key, Aim>>,
     not_scaling: Mutex<BTreeSet<Key>>,
@@ -88,13 +88,13 @@ impl Memory {
     }
 
     pub(crate) fn saw_brokers(&self, key: &Key, sighting: Sighting) {
-        self.brokers.lock().insert(key.clone(), sighting);
+        self.brokers.lock().insert(key.clone(), Arc::new(sighting));
     }
 
-    /// What was seen of brokers.
+    /// What was seen of brokers. It is the larger part of what is remembered of a ChatCluster, and so it is not copied.
     #[must_use]
-    pub fn brokers(&self) -> Vec<(Key, Sighting)> {
-        self.brokers.lock().iter().map(|(key, sighting)| (key.clone(), sighting.clone())).collect()
+    pub fn brokers(&self) -> Vec<(Key, Arc<Sighting>)> {
+        self.brokers.lock().iter().map(|(key, sighting)| (key.clone(), Arc::clone(sighting))).collect()
     }
 
     /// Whether it is news.

@@ -103,9 +103,8 @@ impl Brokers {
         }
         let parts: Vec<&str> = request.path.split('/').collect();
         let below = |prefix: String| -> Vec<(String, Value)> {
-            let found =
-                there.iter().filter_map(|(path, body)| Some((path.strip_prefix(&prefix)?.to_owned(), body.clone())));
-            found.collect()
+            let from = there.range(prefix.clone()..);
+            from.map_while(|(path, body)| Some((path.strip_prefix(&prefix)?.to_owned(), body.clone()))).collect()
         };
         match parts.as_slice() {
             ["users", name] => {

@@ -6,10 +6,13 @@ pub mod brokers;
 pub mod chat;
 pub mod cluster;
 pub mod control_plane;
+pub mod crowd;
 pub mod fuse;
 pub mod gateways;
 pub mod kubectl;
 pub mod kubelet;
+pub mod life;
+pub mod operator;
 mod part;
 pub mod port_forward;
 pub mod rights;
@@ -30,10 +33,10 @@ pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kube").join(name)
 }
 
-/// Helm, built once.
+/// Helm: the one that `KLATCH_HELM` names, else one that is built once.
 #[must_use]
 pub fn helm() -> PathBuf {
-    built("helm")
+    std::env::var_os("KLATCH_HELM").map_or_else(|| built("helm"), PathBuf::from)
 }
 
 /// What `tests/kube/build` makes, now or long ago.

@@ -1,7 +1,10 @@
 //! All of a namespace as one text that tells two of them apart only by what the operator has done.
 
 use k8s_openapi::api::core::v1::Secret;
-use klatch_controller::{kind::KINDS, plan::stamp::APPLIED};
+use klatch_controller::{
+    kind::{KINDS, Kind},
+    plan::stamp::APPLIED,
+};
 use kube_client::{Api, Client, api::ListParams};
 use serde_json::Value;
 
@@ -11,7 +14,7 @@ use super::stand_in::list;
 const HASH: usize = 8;
 
 /// What is so in a namespace: every object of a kind of ours, without what the server gives each anew. Secrets only by name and
-/// keys.
+/// keys, and whether somebody owns them.
 ///
 /// # Panics
 /// When it cannot be listed.
@@ -29,9 +32,7 @@ pub async fn snapshot(client: &Client, namespace: &str, uid: &str) -> String {
             lines.push(format!("{} {}", kind.name, live.document));
         }
     }
-    for (name, keys) in secrets(client, namespace).await {
-        lines.push(format!("Secret {name} {keys:?}"));
-    }
+    lines.extend(secrets(client, namespace).await);
     lines.sort();
     let mut text = lines.join("\n").replace(uid, "UID").replace(namespace, "NAMESPACE");
     for name in hashed {
@@ -70,29 +71,29 @@ fn normalise(document: &mut Value) {
     }
 }
 
-async fn secrets(client: &Client, namespace: &str) -> Vec<(String, Vec<String>)> {
+async fn secrets(client: &Client, namespace: &str) -> Vec<String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let list = api.list(&ListParams::default()).await.expect("Secrets").items;
     let of = |secret: Secret| {
         let file = |key: String| if key.ends_with(".key.json") { "KEY.key.json".to_owned() } else { key };
-        let keys = secret.data.unwrap_or_default().into_keys().map(file).collect();
-        (secret.metadata.name.unwrap_or_default(), keys)
+        let keys: Vec<_> = secret.data.unwrap_or_default().into_keys().map(file).collect();
+        let owned = secret.metadata.owner_references.is_some();
+        format!("Secret {} {keys:?}, owned: {owned}", secret.metadata.name.unwrap_or_default())
     };
     list.into_iter().map(of).collect()
 }
 
-/// Identity and content of every Secret and the identity of every volume's claim: what nobody may ever change unasked.
+/// Identity and content of every Secret, and the identity of every volume's claim: what nobody may ever change unasked.
 ///
 /// # Panics
 /// When they cannot be listed.
 pub async fn treasures(client: &Client, namespace: &str) -> Vec<String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let secrets = api.list(&ListParams::default()).await.expect("Secrets").items;
-    secrets
-        .into_iter()
-        .map(|secret| {
-            let data = serde_json::to_string(&secret.data).expect("JSON");
-            format!("{} {} {data}", secret.metadata.name.unwrap_or_default(), secret.metadata.uid.unwrap_or_default())
-        })
-        .collect()
+    let secrets = api.list(&ListParams::default()).await.expect("Secrets").items.into_iter().map(|secret| {
+        let data = serde_json::to_string(&secret.data).expect("JSON");
+        format!("{} {} {data}", secret.metadata.name.unwrap_or_default(), secret.metadata.uid.unwrap_or_default())
+    });
+    let claims = Kind::of("PersistentVolumeClaim").expect("a kind");
+    let claims = list(client, namespace, claims).await.into_iter().map(|one| format!("{} {}", one.name(), one.uid()));
+    secrets.chain(claims.collect::<Vec<_>>()).collect()
 }

@@ -3,8 +3,8 @@
 
 use klatch_controller::{kind::Kind, live::Live, observe::api, plan::gate};
 use kube_client::{
-    Client,
-    api::{ListParams, Patch, PatchParams},
+    Client, Error,
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -37,8 +37,11 @@ pub async fn mark(client: &Client, namespace: &str, jobs: Jobs) {
         for live in list(client, namespace, kind).await {
             let Some(status) = status(&live, jobs) else { continue };
             let patch = Patch::Merge(json!({"status": status}));
-            let patched = api.patch_status(live.name(), &PatchParams::default(), &patch).await;
-            patched.unwrap_or_else(|error| panic!("{name} {}: {error}", live.name()));
+            match api.patch_status(live.name(), &PatchParams::default(), &patch).await {
+                // It went meanwhile.
+                Err(Error::Api(status)) if status.code == 404 => {}
+                patched => drop(patched.unwrap_or_else(|error| panic!("{name} {}: {error}", live.name()))),
+            }
         }
     }
 }
@@ -75,5 +78,28 @@ fn job(jobs: Jobs) -> Value {
             "startTime": now, "failed": 4,
             "conditions": [condition("FailureTarget", message), condition("Failed", message)],
         }),
+    }
+}
+
+/// Claims as the controller of StatefulSets makes them, one for each that has none.
+///
+/// # Panics
+/// When the apiserver refuses them.
+pub async fn claim(client: &Client, namespace: &str) {
+    let (sets, claims) = (Kind::of("StatefulSet").expect("a kind"), Kind::of("PersistentVolumeClaim").expect("a kind"));
+    let api = api(client, namespace, &claims.resource());
+    for set in list(client, namespace, sets).await {
+        let template = &set.document["spec"]["volumeClaimTemplates"][0];
+        let name = format!("data-{}-0", set.name());
+        if template.is_null() || api.get_opt(&name).await.expect("a claim or none").is_some() {
+            continue;
+        }
+        let labels = &template["metadata"]["labels"];
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": template["spec"],
+            "metadata": {"name": name, "labels": labels, "annotations": template["metadata"]["annotations"]},
+        });
+        let claim = serde_json::from_value(claim).expect("an object");
+        api.create(&PostParams::default(), &claim).await.expect("a claim");
     }
 }

@@ -11,6 +11,8 @@ pub(crate) enum Cause {
     Refused,
     /// No server answered.
     Unreachable,
+    /// A comparison cannot be made: of those that tell a difference by code 1, nothing else may do so.
+    Undecided,
 }
 
 impl Cause {
@@ -20,6 +22,7 @@ impl Cause {
             Self::Local => 1,
             Self::Refused => 3,
             Self::Unreachable => 4,
+            Self::Undecided => 5,
         }
     }
 }
@@ -43,6 +46,11 @@ impl Failure {
     /// The server refused.
     pub(crate) fn refused(detail: impl Into<String>) -> Self {
         Self { cause: Cause::Refused, detail: detail.into() }
+    }
+
+    /// Nothing was compared.
+    pub(crate) fn undecided(detail: impl Into<String>) -> Self {
+        Self { cause: Cause::Undecided, detail: detail.into() }
     }
 
     /// No server.

@@ -38,7 +38,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done, 1 something on this machine went wrong, 2 the command line is wrong, 3 the server refused, \
-4 no server answered.\n\nOutput is for people on a terminal and one JSON object a line in a pipe."
+4 no server answered. With 'plan --diff' 1 says that something would change, and 5 that something on this machine, or in the \
+cluster, keeps it from being told.\n\nOutput is for people on a terminal and one JSON object a line in a pipe."
 )]
 struct CommandLine {
     #[command(subcommand)]

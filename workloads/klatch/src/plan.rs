@@ -29,7 +29,8 @@ enum Output {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Nothing is changed, and without --diff no cluster is asked: it works offline. With --diff the cluster of your kubeconfig is \
-asked by kubectl, which must be installed: exit code 0 says that nothing would change, 1 that something would. A manifest that an apiserver would refuse is refused \
+asked by kubectl, which must be installed: exit code 0 says that nothing would change, 1 that something would, 4 that the cluster does not \
+answer, 5 that it cannot be told: no kubectl, no such file, notes in the cluster that nobody can read. A manifest that an apiserver would refuse is refused \
 with the same sentences, and exit code 3. What a cluster alone can tell - missing Secrets, a missing storage class - shows in the \
 ChatCluster's status after the apply."
 )]
@@ -53,6 +54,11 @@ pub(crate) struct Arguments {
 /// # Errors
 /// A manifest that cannot be read, or that an apiserver would refuse.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let done = plan(arguments);
+    if arguments.diff { done.map_err(difference::undecided) } else { done }
+}
+
+fn plan(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = read(arguments)?;
     let mut cluster = read_manifest(&text).map_err(|refusals| refused(arguments, &refusals))?;
     cluster.metadata.namespace.get_or_insert_with(|| arguments.namespace.clone());

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::GatewayPod;
-use crate::Key;
+use crate::{Key, watch::paged};
 
 type Shelf = Mutex<BTreeMap<String, GatewayPod>>;
 
@@ -69,7 +69,7 @@ impl Pods {
 }
 
 async fn keep(api: Api<Pod>, shelf: &Shelf) {
-    let events = watcher(api, watcher::Config::default().labels(&GatewayPod::selector())).default_backoff();
+    let events = watcher(api, paged().labels(&GatewayPod::selector())).default_backoff();
     let mut events = std::pin::pin!(events);
     let mut listed = BTreeMap::new();
     while let Some(event) = events.next().await {

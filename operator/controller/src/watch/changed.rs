@@ -14,15 +14,16 @@ where
     K: Send,
     S: Stream<Item = watcher::Result<Event<PartialObjectMeta<K>>>> + Send,
 {
-    let mut known: HashMap<String, u64> = HashMap::new();
+    // By hashes alone: there are some fifty objects of each ChatCluster. Two that share one cost a wake at the most.
+    let mut known: HashMap<u64, u64> = HashMap::new();
     events.filter_map(move |event| {
         let news = match event {
             Ok(Event::Apply(seen) | Event::InitApply(seen)) => {
-                let (uid, print) = (seen.metadata.uid.clone().unwrap_or_default(), fingerprint(&seen.metadata, every));
-                (known.insert(uid, print) != Some(print)).then_some(seen.metadata)
+                let print = fingerprint(&seen.metadata, every);
+                (known.insert(identity(&seen.metadata), print) != Some(print)).then_some(seen.metadata)
             }
             Ok(Event::Delete(seen)) => {
-                known.remove(seen.metadata.uid.as_deref().unwrap_or_default());
+                known.remove(&identity(&seen.metadata));
                 Some(seen.metadata)
             }
             Ok(Event::Init | Event::InitDone) => None,
@@ -33,6 +34,10 @@ where
         };
         std::future::ready(news)
     })
+}
+
+fn identity(metadata: &ObjectMeta) -> u64 {
+    xxh3_64(metadata.uid.as_deref().unwrap_or_default().as_bytes())
 }
 
 /// What tells one state of an object from another.

@@ -1,7 +1,7 @@
 //! `klatch plan --diff`: what would change in a cluster. The objects are those that the operator would send, to the byte, so what is
 //! shown is what an apply of the manifest comes to.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, io::ErrorKind, process::ExitCode};
 
 use anyhow::Context;
 use klatch_crd::ChatCluster;
@@ -11,7 +11,10 @@ use klatch_desired::{
 use serde_json::{Value, json};
 
 use super::kubectl;
-use crate::output;
+use crate::{
+    failure::{Cause, Failure},
+    output,
+};
 
 /// Kinds whose objects the operator deletes when they are wanted no more.
 const DELETED: &str = "services,statefulsets,jobs,poddisruptionbudgets,horizontalpodautoscalers,ingresses";
@@ -26,10 +29,8 @@ pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
     let (name, namespace) = (text(cluster.metadata.name.as_ref()), text(cluster.metadata.namespace.as_ref()));
     let live = kubectl::get(&["chatclusters.klatch.dev", &name, "--namespace", &namespace])?;
     let Some(live) = live else {
-        output::line(&format!(
-            "there is no ChatCluster {name} in {namespace}: all of it would be made; see without --diff"
-        ))?;
-        return Ok(ExitCode::from(DIFFERENT));
+        let all = format!("there is no ChatCluster {name} in {namespace}: all of it would be made; see without --diff");
+        return tell(&[all], DIFFERENT);
     };
     cluster.metadata.uid = live.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
     let owner = Owner::of(&cluster);
@@ -47,12 +48,24 @@ pub(super) fn show(mut cluster: ChatCluster) -> anyhow::Result<ExitCode> {
     let mut objects: Vec<_> = desired.objects().map(|object| object.stamped(&owner).0).collect();
     objects.iter_mut().for_each(|object| leave_out_empty_rules(object, &policies));
     let differ = kubectl::diff(&json!({"apiVersion": "v1", "kind": "List", "items": objects}), MANAGER)?;
-    lines.iter().try_for_each(|line| output::line(line))?;
     if differ || !lines.is_empty() {
-        return Ok(ExitCode::from(DIFFERENT));
+        return tell(&lines, DIFFERENT);
     }
-    output::line("nothing would change")?;
-    Ok(ExitCode::SUCCESS)
+    tell(&["nothing would change".to_owned()], 0)
+}
+
+/// What was found is what the exit code says, whether somebody reads the lines or has gone.
+fn tell(lines: &[String], code: u8) -> anyhow::Result<ExitCode> {
+    match lines.iter().try_for_each(|line| output::line(line)) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
+        _ => Ok(ExitCode::from(code)),
+    }
+}
+
+/// Of what went wrong, what has no exit code of its own gets one: 1 would say that something differs.
+pub(super) fn undecided(error: anyhow::Error) -> anyhow::Error {
+    let told = error.chain().filter_map(|cause| cause.downcast_ref::<Failure>()).any(|one| one.cause != Cause::Local);
+    if told { error } else { Failure::undecided(format!("{error:#}")).into() }
 }
 
 /// Which logins are in use, and how often they were made new. What the Secret holds beside that is looked at by nobody.

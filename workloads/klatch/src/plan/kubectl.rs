@@ -20,9 +20,8 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Code 1 says that something would change.
 fn unusable(error: std::io::Error) -> Failure {
-    Failure::unreachable(format!("cannot run kubectl; KUBECTL names another program: {error}"))
+    Failure::undecided(format!("cannot run kubectl; KUBECTL names another program: {error}"))
 }
 
 /// `kubectl get ... -o json`; `None`: there is nothing of that name.
@@ -56,13 +55,12 @@ pub(super) fn diff(objects: &Value, manager: &str) -> anyhow::Result<bool> {
         .stdin(Stdio::piped())
         .spawn()
         .map_err(unusable)?;
-    if let Some(mut input) = running.stdin.take() {
-        input.write_all(objects.to_string().as_bytes()).map_err(unusable)?;
-    }
+    let written = running.stdin.take().map_or(Ok(()), |mut input| input.write_all(objects.to_string().as_bytes()));
     // <https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/>: 0 the same, 1 different, more an error.
     match running.wait().map_err(unusable)?.code() {
-        Some(0) => Ok(false),
-        Some(1) => Ok(true),
+        // One that ended before it had read everything has compared nothing.
+        Some(0) if written.is_ok() => Ok(false),
+        Some(1) if written.is_ok() => Ok(true),
         _ => Err(Failure::unreachable("kubectl diff failed").into()),
     }
 }
