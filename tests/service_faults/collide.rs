@@ -23,6 +23,8 @@ const NEVER: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(20);
 /// Messages that show which writer has the room's queue: more than anything else writes meanwhile.
 const NOISE: u32 = 20;
+/// Times that two writers are made to meet before one believes that they cannot.
+const TRIES: u32 = 5;
 /// The one database of a shard.
 const DATABASE: &str = "klatch";
 
@@ -186,11 +188,16 @@ async fn a_dead_writers_statement_and_its_successors_get_a_place_each() {
     assert_eq!(stored.position.seq.0, met.places.len() as u64);
 }
 
-/// The proof that the uniqueness is what holds: the same without it.
+/// The proof that the uniqueness is what holds: the same without it. What else the writers have to write in that shard may wait in
+/// the successor's stead, and then the two do not meet: that is tried again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_fence_they_get_the_same_place() {
     let _alone = super::ONE_AT_A_TIME.lock().await;
-    let met = collide(false).await;
-    let last = met.places.len() - 1;
-    assert_eq!(met.places[last - 1], met.places[last], "they do not collide any more: the test proves nothing");
+    for _ in 0..TRIES {
+        let places = collide(false).await.places;
+        if places[places.len() - 2] == places[places.len() - 1] {
+            return;
+        }
+    }
+    panic!("they do not collide any more: the test proves nothing");
 }
