@@ -2,17 +2,16 @@
 //!
 //! `KLATCH_CLUSTER_KILLS` asks for more, `KLATCH_CLUSTER_SEED` replays them.
 
-use klatch_tests::kube::{chat::Chat, standing::Standing};
+use klatch_tests::{
+    asked::{number, seed},
+    kube::{chat::Chat, standing::Standing},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 /// What there is.
 const KINDS: [&str; 7] = ["gateway", "api", "message-service", "notification-service", "postgres", "rabbitmq", "redis"];
 /// Messages that are stored after each deletion, before the next.
 const BETWEEN: u64 = 60;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 fn pods(chat: &Chat<'_>, kind: &str) -> Vec<String> {
     let selector = format!("--selector=app.kubernetes.io/component={kind}");
@@ -25,7 +24,7 @@ fn pods(chat: &Chat<'_>, kind: &str) -> Vec<String> {
 async fn pods_of_every_kind_are_deleted_and_nothing_acknowledged_is_lost() {
     let standing = Standing::shared();
     let chat = &standing.chat;
-    let seed = number("KLATCH_CLUSTER_SEED").unwrap_or_else(rand::random::<u64>);
+    let seed = seed("KLATCH_CLUSTER_SEED");
     let count = number("KLATCH_CLUSTER_KILLS").unwrap_or(KINDS.len() as u64);
     println!("KLATCH_CLUSTER_SEED={seed} KLATCH_CLUSTER_KILLS={count}");
     let mut random = StdRng::seed_from_u64(seed);

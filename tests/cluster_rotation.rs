@@ -1,6 +1,6 @@
 //! Every password is made new while people chat and sign in: real PostgreSQL, RabbitMQ and Redis end the old ones, and nobody notices.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use klatch_client_sdk::Client;
@@ -11,7 +11,6 @@ use klatch_tests::{
     person::Person,
 };
 use lapin::{Connection, ConnectionProperties};
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster_chat::{read_all, sign_up};
@@ -135,16 +134,16 @@ impl Load {
         });
         let (stopped, url) = (stop.clone(), url.to_owned());
         let sign_ins = tokio::spawn(async move {
-            let (mut count, refused) = (0, Arc::new(Mutex::new(Vec::new())));
+            let (mut count, mut refused) = (0, Vec::new());
             while !stopped.is_cancelled() {
                 match Person::try_sign_in(&url, "rotating-bob", SIGN_IN).await {
                     Ok(Ok(_)) => count += 1,
-                    Ok(Err(status)) => refused.lock().push(format!("sign-in {count}: {status}")),
-                    Err(error) => refused.lock().push(format!("sign-in {count}: {error:?}")),
+                    Ok(Err(status)) => refused.push(format!("sign-in {count}: {status}")),
+                    Err(error) => refused.push(format!("sign-in {count}: {error:?}")),
                 }
                 tokio::time::sleep(PACE).await;
             }
-            (count, refused.lock().clone())
+            (count, refused)
         });
         Self { stop, sign_ins, speaking, ada, room }
     }

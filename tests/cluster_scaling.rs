@@ -9,6 +9,7 @@ use std::{
 use klatch_controller::gateways::DELETION_COST;
 use klatch_settings::port;
 use klatch_tests::{
+    asked::number,
     crowd::{Counts, Crowd},
     kube::{chat::Chat, port_forward::PortForward, standing::Standing},
 };
@@ -116,7 +117,7 @@ async fn scale_in(chat: &Chat<'_>, left: usize) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gateways_follow_real_sockets_and_the_emptiest_go_first() {
-    let sockets = std::env::var("KLATCH_CLUSTER_SOCKETS").map_or(SOCKETS, |said| said.parse().unwrap());
+    let sockets = number("KLATCH_CLUSTER_SOCKETS").unwrap_or(SOCKETS);
     let standing = Standing::shared();
     let chat = &standing.chat;
     let old: BTreeSet<String> = gateways(chat).into_keys().collect();

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use klatch_bus::in_process;
 use klatch_store::{Directory, sqlite};
-use klatch_tests::history::{History, Parts, play};
+use klatch_tests::{
+    asked,
+    history::{History, Parts, play},
+};
 
 const ROUNDS: usize = 60;
 const WRITES: usize = 40;
@@ -22,8 +25,7 @@ async fn embedded(history: &History, shards: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_history_leaves_the_same_logs_every_time() {
-    let seed =
-        std::env::var("KLATCH_HISTORY_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed = asked::seed("KLATCH_HISTORY_SEED");
     eprintln!("KLATCH_HISTORY_SEED={seed}");
     let history = History::draw(seed, ROUNDS, WRITES);
     let (one, other) = (embedded(&history, 1).await, embedded(&history, 2).await);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use klatch_domain::RoomId;
 use klatch_tests::{
+    asked,
     klatch_process::Start,
     person::Person,
     writers::{Desk, Order, Way, Writer, oracle::Oracle},
@@ -17,7 +18,7 @@ const IN_FLIGHT: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_stored_is_lost_or_doubled_by_kill_9() {
-    let seed = std::env::var("KLATCH_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed = asked::seed("KLATCH_KILL_SEED");
     eprintln!("KLATCH_KILL_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let start = Start::default().with(&["--no-limits"]);

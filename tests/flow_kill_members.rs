@@ -18,6 +18,7 @@ use klatch_store::{
     sqlite::{self, SqliteStores},
 };
 use klatch_tests::{
+    asked,
     klatch_process::Start,
     person::{PATIENCE, Person},
 };
@@ -34,7 +35,7 @@ const CHANGES: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_directory_and_every_inbox_catch_up_after_kill_9() {
-    let seed = std::env::var("KLATCH_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed = asked::seed("KLATCH_KILL_SEED");
     eprintln!("KLATCH_KILL_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let start = Start::default().with(&["--no-limits"]);

@@ -5,16 +5,15 @@ use std::{
     thread,
 };
 
-use klatch_tests::simulation::{self, Report};
+use klatch_tests::{
+    asked::number,
+    simulation::{self, Report},
+};
 
 /// Worlds of one run of `make test`; `KLATCH_SIMULATION_SEEDS` asks for more.
 const SEEDS: u64 = 1_000;
 /// Threads that run worlds: one a core of the smallest machine we test on.
 const THREADS: usize = 2;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 #[test]
 fn simulated_clients_converge() {

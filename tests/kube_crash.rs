@@ -15,10 +15,13 @@ use klatch_controller::{
     plan::data::ADOPT,
 };
 use klatch_desired::LABEL_INSTANCE;
-use klatch_tests::kube::{
-    fuse::Point,
-    scene::{Scene, quiet_plane},
-    snapshot::{snapshot, treasures},
+use klatch_tests::{
+    asked::number,
+    kube::{
+        fuse::{Point, spread},
+        scene::{Scene, quiet_plane},
+        snapshot::{snapshot, treasures},
+    },
 };
 use kube_client::{
     Api,
@@ -62,7 +65,7 @@ const WAYS: [Way; 6] = [
 async fn begin(way: Way) -> (Scene, Vec<String>) {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
-    let mut identities = vec![identity(&scene)];
+    let mut identities = vec![scene.identity()];
     match way {
         Way::New => {}
         Way::Change(change) => {
@@ -74,14 +77,10 @@ async fn begin(way: Way) -> (Scene, Vec<String>) {
             delete(&scene).await;
             scene.apply_ten_lines();
             scene.must(&["annotate", "chat", "chat", &format!("{ADOPT}={}", identities[0])]);
-            identities.push(identity(&scene));
+            identities.push(scene.identity());
         }
     }
     (scene, identities)
-}
-
-fn identity(scene: &Scene) -> String {
-    scene.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"])
 }
 
 /// There is no garbage collector here: what the resource owns is deleted as it would be.
@@ -150,17 +149,12 @@ fn difference(one: &str, other: &str) -> String {
     format!("{}{}", only(one, other, '+'), only(other, one, '-'))
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Which of all points are tried.
 fn choose(all: &[(usize, Point)]) -> Vec<(usize, Death)> {
-    let wanted = number("KLATCH_CRASH_POINTS").and_then(|number| usize::try_from(number).ok()).unwrap_or(POINTS);
+    let wanted = number("KLATCH_CRASH_POINTS").unwrap_or(POINTS);
     let death = |(way, first): (usize, Point), second| (way, Death { way: WAYS[way], first, second });
     let Some(seed) = number("KLATCH_CRASH_SEED") else {
-        let tried = wanted.min(all.len());
-        return (0..tried).map(|index| death(all[index * all.len() / tried], Point::Never)).collect();
+        return spread(all, wanted).map(|point| death(point, Point::Never)).collect();
     };
     let mut random = StdRng::seed_from_u64(seed);
     let mut draw = || {
@@ -182,12 +176,10 @@ async fn killed_between_any_two_writes_it_ends_where_it_would_have() {
         assert!(writes.len() > 1, "{way:?} is no way");
         expected.push(Arc::new(whole(&scene, &identities).await));
         // The last write is the status: after it there is nothing to be killed in.
-        all.extend(
-            (1..writes.len()).flat_map(|number| [(index, Point::Before(number)), (index, Point::After(number))]),
-        );
+        all.extend(Point::all(writes.len() - 1).map(|point| (index, point)));
     }
     let deaths = choose(&all);
-    println!("{} deaths of {}, seed {:?}", deaths.len(), all.len(), number("KLATCH_CRASH_SEED"));
+    println!("{} deaths of {}, seed {:?}", deaths.len(), all.len(), number::<u64>("KLATCH_CRASH_SEED"));
     assert!(all.len() >= POINTS, "{} points are too few", all.len());
     let scenes = deaths.into_iter().map(|(index, death)| {
         let expected = Arc::clone(&expected[index]);

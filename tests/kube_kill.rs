@@ -1,17 +1,20 @@
 //! Two replicas of the operator's binary, one of which is killed again and again while somebody edits the ChatCluster: in the end
 //! exactly what is wanted is there. Some rounds in the tier; `KLATCH_KILL_ROUNDS=60` is the long form, `KLATCH_KILL_SEED` repeats one.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
-use klatch_tests::kube::{
-    brokers::serve,
-    crowd::{MANAGEMENT, manifest},
-    fuse::Point,
-    life::{Life, lives_that_wrote, written_without_the_lease},
-    operator::{until, until_at_most},
-    scene::{Scene, quiet_plane},
-    snapshot::{snapshot, treasures},
-    stand_in::{Jobs, claim, mark},
+use klatch_tests::{
+    asked::{number, seed},
+    kube::{
+        brokers::serve,
+        crowd::{MANAGEMENT, manifest},
+        fuse::Point,
+        life::{Life, lives_that_wrote, written_without_the_lease},
+        operator::{until, until_at_most},
+        scene::{Scene, quiet_plane},
+        snapshot::{snapshot, treasures},
+        stand_in::{Jobs, claim, mark},
+    },
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -23,10 +26,6 @@ const LONGEST_LIFE: u64 = 3000;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What is wanted in the end.
 const LAST: &str = "  api: {scaling: {type: Fixed, fixed: {replicas: 3}}}\n  limits: {messagesPerSecond: 7}\n";
-
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
-}
 
 /// What stands below `spec`, beside what always does.
 fn draw(random: &mut StdRng) -> String {
@@ -51,8 +50,7 @@ fn without_old_files(text: &str, wanted: &str) -> String {
 }
 
 async fn whole(scene: &Scene) -> String {
-    let uid = scene.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"]);
-    snapshot(&scene.client, &scene.namespace, &uid).await
+    snapshot(&scene.client, &scene.namespace, &scene.identity()).await
 }
 
 fn upgraded(manifest: &str) -> String {
@@ -81,7 +79,7 @@ async fn leader(lives: &[Life]) -> Option<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_two_replicas_make_what_is_wanted() {
-    let seed = number("KLATCH_KILL_SEED").unwrap_or_else(rand::random::<u64>);
+    let seed = seed("KLATCH_KILL_SEED");
     let rounds = number("KLATCH_KILL_ROUNDS").unwrap_or(ROUNDS);
     println!("KLATCH_KILL_SEED={seed} KLATCH_KILL_ROUNDS={rounds}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -128,7 +126,7 @@ async fn killed_again_and_again_two_replicas_make_what_is_wanted() {
     let same = async || {
         let said = scene.must(&generation);
         let seen = said.split_once(' ').is_some_and(|(is, seen)| is == seen);
-        seen && scene.condition("Ready").await.0 && without_old_files(&whole(&scene).await, &wanted) == wanted
+        seen && scene.is_ready().await && without_old_files(&whole(&scene).await, &wanted) == wanted
     };
     let took = until_at_most(PATIENCE, "what is wanted is there", same).await;
     nodes.abort();

@@ -9,10 +9,6 @@ use klatch_tests::kube::{
 };
 use serde_json::json;
 
-async fn uid(scene: &Scene) -> String {
-    scene.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"])
-}
-
 #[tokio::test]
 async fn ten_lines_become_a_cluster_that_says_so() {
     let scene = Scene::new(quiet_plane()).await;
@@ -55,7 +51,7 @@ async fn whatever_is_deleted_or_changed_by_hand_comes_back() {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
-    let (uid, before) = (uid(&scene).await, treasures(&scene.client, &scene.namespace).await);
+    let (uid, before) = (scene.identity(), treasures(&scene.client, &scene.namespace).await);
     let whole = snapshot(&scene.client, &scene.namespace, &uid).await;
     for kind in KINDS.iter().filter(|kind| !["HTTPRoute", "PersistentVolumeClaim"].contains(&kind.name)) {
         for live in list(&scene.client, &scene.namespace, kind).await {
@@ -110,7 +106,7 @@ async fn there_and_back_again_leaves_no_trace() {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
-    let uid = uid(&scene).await;
+    let uid = scene.identity();
     let whole = snapshot(&scene.client, &scene.namespace, &uid).await;
     for change in [
         json!({"spec": {"gateway": {"scaling": {"type": "Autoscale", "autoscale": {"minReplicas": 3, "maxReplicas": 9}}}}}),

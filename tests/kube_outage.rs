@@ -1,16 +1,19 @@
 //! The apiserver, or etcd behind it, is gone for a while: the operator stays, asks seldom, and goes on. Seconds in the tier;
 //! `KLATCH_OUTAGE_SECONDS=300` is the long form.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
-use klatch_tests::kube::{
-    brokers::serve,
-    control_plane::{ControlPlane, Start, Which},
-    crowd::{MANAGEMENT, manifest},
-    operator::{OperatorProcess, kubeconfig_of_account, until_at_most},
-    rights::ACCOUNT,
-    scene::{Scene, plane},
-    stand_in::{Jobs, mark},
+use klatch_tests::{
+    asked::number,
+    kube::{
+        brokers::serve,
+        control_plane::{ControlPlane, Start, Which},
+        crowd::{MANAGEMENT, manifest},
+        operator::{OperatorProcess, kubeconfig_of_account, until_at_most},
+        rights::ACCOUNT,
+        scene::{Scene, plane},
+        stand_in::{Jobs, mark},
+    },
 };
 use tokio::time::sleep;
 
@@ -57,16 +60,14 @@ impl Gone {
 
 async fn is_ready(scene: &Scene, replicas: &str) -> bool {
     mark(&scene.client, &scene.namespace, Jobs::Complete).await;
-    let status = scene.status().await;
-    let ready = status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True");
     let of = ["get", "deployment", "chat-api", "--ignore-not-found", "-o", "jsonpath={.spec.replicas}"];
     let service = ["get", "service", "chat-api", "--ignore-not-found", "-o", "name"];
-    ready && scene.must(&of) == replicas && !scene.must(&service).is_empty()
+    scene.is_ready().await && scene.must(&of) == replicas && !scene.must(&service).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_an_apiserver_it_waits_and_then_misses_nothing() {
-    let asked: Option<u64> = env::var("KLATCH_OUTAGE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let asked = number("KLATCH_OUTAGE_SECONDS");
     let mut plane = plane(Start::default());
     let scene = Scene::new(&plane).await;
     let port = serve(std::sync::Arc::clone(&scene.brokers)).await;

@@ -18,10 +18,6 @@ async fn apply(scene: &Scene) {
     scene.apply(&manifest("chat", port, ""));
 }
 
-fn is_write(request: &Request) -> bool {
-    request.is_write() && request.resource != "leases"
-}
-
 /// One leads, and everything comes to stand with the rights that the chart grants; what is deleted comes back by a watch. Then it is
 /// frozen in the middle of its term, another takes over, and when it wakes up it writes nothing any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,8 +30,7 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
     apply(&scene).await;
     let stands = async || {
         mark(&scene.client, &scene.namespace, Jobs::Complete).await;
-        let conditions = scene.status().await.conditions;
-        conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
+        scene.is_ready().await
     };
     until("it is ready", stands).await;
     let service = ["get", "service", "chat-api", "--ignore-not-found", "-o", "name"];
@@ -57,7 +52,7 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
     let late: Vec<_> = plane
         .requests()
         .into_iter()
-        .filter(|one| one.user == ACCOUNT && one.received > acquired && is_write(one))
+        .filter(|one| one.user == ACCOUNT && one.received > acquired && one.changes_more_than_the_lease())
         .collect();
     assert!(late.is_empty(), "the sleeper wrote: {late:#?}");
 }

@@ -3,11 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     time::{Duration, Instant},
 };
 
 use klatch_tests::{
+    asked::number,
     kube::{
         audit::Request,
         control_plane::Start,
@@ -31,10 +31,6 @@ const MOST_RESIDENT: u64 = 100 * 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Without a write that long it is done.
 const DONE_AFTER: Duration = Duration::from_secs(3);
-
-fn number(name: &str, or: u64) -> u64 {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
-}
 
 /// Without a write for a while: the last statuses are written.
 async fn is_done(operator: &OperatorProcess) -> bool {
@@ -61,8 +57,8 @@ fn calls(requests: &[Request]) -> BTreeMap<String, u64> {
 /// Everything stands; then for a while there is no write, and a pass over each in ten minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nothing_happens_it_writes_nothing_and_asks_little() {
-    let clusters = usize::try_from(number("KLATCH_QUIET_CLUSTERS", CLUSTERS as u64)).unwrap();
-    let quiet = Duration::from_secs(number("KLATCH_QUIET_SECONDS", SECONDS));
+    let clusters = number("KLATCH_QUIET_CLUSTERS").unwrap_or(CLUSTERS);
+    let quiet = Duration::from_secs(number("KLATCH_QUIET_SECONDS").unwrap_or(SECONDS));
     let plane = plane(Start::default());
     let client = Scene::new(&plane).await.client;
     let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
@@ -114,7 +110,7 @@ async fn where_nothing_happens_it_writes_nothing_and_asks_little() {
 }
 
 fn written(requests: &[Request]) -> Vec<String> {
-    let writes = requests.iter().filter(|one| one.user == ACCOUNT && one.is_write() && one.resource != "leases");
+    let writes = requests.iter().filter(|one| one.user == ACCOUNT && one.changes_more_than_the_lease());
     writes.map(|one| format!("{} {} {} {}", one.received, one.verb, one.resource, one.name)).collect()
 }
 

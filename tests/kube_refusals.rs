@@ -87,7 +87,7 @@ async fn retained_data_is_taken_back_only_by_word() {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
-    let id = scene.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"]);
+    let id = scene.identity();
     let owned = |kind: &str| {
         let all = scene.must(&["get", kind, "-o", "json"]);
         let all: serde_json::Value = serde_json::from_str(&all).unwrap();

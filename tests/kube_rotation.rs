@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use klatch_controller::plan::rotation::{RENEWED, ROTATE, STATE};
-use klatch_tests::kube::{
-    fuse::Point,
-    scene::{Scene, quiet_plane},
+use klatch_tests::{
+    asked::number,
+    kube::{
+        fuse::{Point, spread},
+        scene::{Scene, quiet_plane},
+    },
 };
 use kube_client::Api;
 
@@ -127,11 +130,9 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     ask(&scene, "1");
     assert_eq!(scene.converge(Point::Never).await.writes(), [], "it was asked for once");
 
-    let all: Vec<_> = (1..calls.len()).flat_map(|number| [Point::Before(number), Point::After(number)]).collect();
-    let wanted = std::env::var("KLATCH_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(POINTS);
-    let tried = wanted.min(all.len());
-    println!("{} writes, {tried} points of {}", calls.len(), all.len());
-    let points: Vec<_> = (0..tried).map(|index| all[index * all.len() / tried]).collect();
+    let all: Vec<_> = Point::all(calls.len() - 1).collect();
+    let points: Vec<_> = spread(&all, number("KLATCH_CRASH_POINTS").unwrap_or(POINTS)).collect();
+    println!("{} writes, {} points of {}", calls.len(), points.len(), all.len());
     let scenes = stream::iter(points).map(|point| tokio::spawn(crash(point)));
     let ended: Vec<_> = scenes.buffer_unordered(AT_ONCE).collect().await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");

@@ -1,11 +1,7 @@
 //! Autoscaling by connections, on a real apiserver with its own controllers: who else may tell them, who may ask, and what comes of
 //! it.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use k8s_openapi::{
@@ -25,6 +21,7 @@ use klatch_tests::{
         fuse::{Fuse, Point},
         gateways::{AdminPorts, SILENT},
         kubelet::run_pods,
+        operator::until_at_most,
         scene::{Scene, plane},
     },
     services::process::free_port,
@@ -35,8 +32,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Only ends a test that has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(200);
 const NAME: &str = "v1beta2.custom.metrics.k8s.io";
 const OWNER: &str = r#"{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "klatch-metrics"}, "rules": []}"#;
 const FOREIGN: &str = r#"{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
@@ -47,13 +42,8 @@ const CHAT: &str = r#"{"apiVersion": "klatch.dev/v1alpha1", "kind": "ChatCluster
              "gateway": {"scaling": {"type": "Autoscale", "autoscale": {"minReplicas": 2, "maxReplicas": 4, "targetConnections": 100,
                  "behavior": {"scaleDown": {"percent": 100, "periodSeconds": 5, "stabilizationWindowSeconds": 40}}}}}}}"#;
 
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !so().await {
-        assert!(began.elapsed() < PATIENCE, "not within {} s: {what}", PATIENCE.as_secs());
-        tokio::time::sleep(LOOK).await;
-    }
-    began.elapsed()
+async fn until(what: &str, so: impl AsyncFnMut() -> bool) -> Duration {
+    until_at_most(PATIENCE, what, so).await
 }
 
 /// A replica of the operator, as far as metrics go, and its gateways.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use klatch_bus::{Bus, in_process, rabbitmq, redis};
 use klatch_store::{Directory, sqlite};
 use klatch_tests::{
+    asked,
     history::{History, Parts, play},
     services::{
         postgres::{Cluster, Postgres},
@@ -50,8 +51,7 @@ async fn real(history: &History) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn embedded_and_real_parts_leave_the_same_logs() {
-    let seed = std::env::var("KLATCH_HISTORY_SEED").ok().and_then(|s| s.parse().ok());
-    let seed = seed.unwrap_or_else(rand::random::<u64>);
+    let seed = asked::seed("KLATCH_HISTORY_SEED");
     eprintln!("KLATCH_HISTORY_SEED={seed}");
     let history = History::draw(seed, ROUNDS, WRITES);
     let (embedded, real) = (embedded(&history).await, real(&history).await);

@@ -25,6 +25,7 @@ use std::{
 };
 
 use inflict::Account;
+use klatch_tests::asked::{number, seed};
 use plan::{Episode, Fault, Victim};
 use rand::{SeedableRng, rngs::StdRng};
 use stage::Stage;
@@ -34,15 +35,11 @@ const EPISODES: usize = 20;
 /// What one may take: its fault (an outage 70 s, the longest), and each of the bounds of its way back.
 const EPISODE_WITHIN: Duration = Duration::from_secs(600);
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_dies_nothing_acknowledged_is_lost() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let seed = number("KLATCH_FAULTS_SEED").unwrap_or_else(rand::random::<u64>);
-    let count = number("KLATCH_FAULTS_EPISODES").map_or(EPISODES, |count| usize::try_from(count).unwrap());
+    let seed = seed("KLATCH_FAULTS_SEED");
+    let count = number("KLATCH_FAULTS_EPISODES").unwrap_or(EPISODES);
     eprintln!("KLATCH_FAULTS_SEED={seed} KLATCH_FAULTS_EPISODES={count}");
     let only = std::env::var("KLATCH_FAULTS_ONLY").unwrap_or_default();
     let episodes = plan::draw(&mut StdRng::seed_from_u64(seed), count, &only);

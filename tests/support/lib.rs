@@ -4,6 +4,7 @@
 
 pub mod arbitrary;
 pub mod arbitrary_bus;
+pub mod asked;
 pub mod balancer;
 pub mod bus_payloads;
 pub mod cast;

@@ -236,8 +236,7 @@ impl Socket {
 
     /// Sends `hello` and waits for `welcome`.
     pub async fn hello(&mut self, token: &str) {
-        let hello = Hello { token: token.to_owned(), device: None, client: None, encodings: Vec::new(), resume: None };
-        self.send(&ClientFrame::Hello(hello)).await;
+        self.say_hello(token).await;
         let welcome = self.until(|frame| match frame {
             ServerFrame::Welcome(welcome) => Some(welcome.clone()),
             _ => None,
@@ -250,14 +249,18 @@ impl Socket {
     /// # Errors
     /// How the connection ended.
     pub async fn try_hello(&mut self, token: &str) -> Result<(), Ended> {
-        let hello = Hello { token: token.to_owned(), device: None, client: None, encodings: Vec::new(), resume: None };
-        self.send(&ClientFrame::Hello(hello)).await;
+        self.say_hello(token).await;
         loop {
             if let ServerFrame::Welcome(welcome) = self.next().await? {
                 self.welcome = Some(welcome);
                 return Ok(());
             }
         }
+    }
+
+    async fn say_hello(&mut self, token: &str) {
+        let hello = Hello { token: token.to_owned(), device: None, client: None, encodings: Vec::new(), resume: None };
+        self.send(&ClientFrame::Hello(hello)).await;
     }
 
     /// Sends one frame.

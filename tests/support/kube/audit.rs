@@ -38,6 +38,12 @@ impl Request {
         !["get", "list", "watch"].contains(&self.verb.as_str()) && !self.resource.ends_with("reviews")
     }
 
+    /// Whether it changes something beside the lease, which is held by writing it.
+    #[must_use]
+    pub fn changes_more_than_the_lease(&self) -> bool {
+        self.is_write() && self.resource != "leases"
+    }
+
     /// Whether it is what it is called, and not the end of a watch that began before.
     #[must_use]
     pub fn begins(&self) -> bool {

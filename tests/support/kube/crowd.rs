@@ -8,6 +8,7 @@ use kube_client::{Api, Client, api::ListParams};
 use super::{
     brokers::{Brokers, serve},
     control_plane::ControlPlane,
+    scene::is_ready,
     stand_in::{Jobs, mark},
 };
 
@@ -62,11 +63,7 @@ impl Crowd {
         }
         let all =
             Api::<ChatCluster>::all(self.client.clone()).list(&ListParams::default()).await.expect("ChatClusters");
-        let ready = |one: &ChatCluster| {
-            let conditions = one.status.iter().flat_map(|status| &status.conditions);
-            conditions.into_iter().any(|one| one.type_ == "Ready" && one.status == "True")
-        };
-        all.items.iter().filter(|one| ready(one)).count()
+        all.items.iter().filter(|one| one.status.as_ref().is_some_and(is_ready)).count()
     }
 
     /// Whether all are ready.

@@ -17,6 +17,19 @@ pub enum Point {
     After(usize),
 }
 
+impl Point {
+    /// Before and after each of so many writes.
+    pub fn all(writes: usize) -> impl Iterator<Item = Self> {
+        (1..=writes).flat_map(|number| [Self::Before(number), Self::After(number)])
+    }
+}
+
+/// So many of all there are, spread evenly.
+pub fn spread<T: Copy>(all: &[T], wanted: usize) -> impl Iterator<Item = T> {
+    let tried = wanted.min(all.len());
+    (0..tried).map(move |index| all[index * all.len() / tried])
+}
+
 /// The fuse.
 pub struct Fuse {
     point: Point,

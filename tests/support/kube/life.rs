@@ -62,7 +62,7 @@ pub fn written_without_the_lease(requests: &[Request], namespace: &str) -> Vec<S
 /// How many of these lives have written something beside the lease.
 #[must_use]
 pub fn lives_that_wrote(requests: &[Request], namespace: &str) -> usize {
-    let writes = requests.iter().filter(|one| one.namespace == namespace && one.is_write() && one.resource != "leases");
+    let writes = requests.iter().filter(|one| one.namespace == namespace && one.changes_more_than_the_lease());
     let users: std::collections::BTreeSet<_> =
         writes.filter(|one| one.user.starts_with(NAME)).map(|one| &one.user).collect();
     users.len()

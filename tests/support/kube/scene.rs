@@ -138,6 +138,17 @@ impl Scene {
         api.get("chat").await.expect("a ChatCluster").status.unwrap_or_default()
     }
 
+    /// The identity of the ChatCluster.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        self.must(&["get", "chat", "chat", "-o", "jsonpath={.metadata.uid}"])
+    }
+
+    /// Whether it says that it is ready; not, while it says nothing.
+    pub async fn is_ready(&self) -> bool {
+        is_ready(&self.status().await)
+    }
+
     /// A condition: its status, reason and message.
     pub async fn condition(&self, kind: &str) -> (bool, String, String) {
         let conditions = self.status().await.conditions;
@@ -145,6 +156,11 @@ impl Scene {
         let one = found.unwrap_or_else(|| panic!("no condition {kind} in {conditions:#?}"));
         (one.status == "True", one.reason.clone(), one.message.clone())
     }
+}
+
+/// Whether a ChatCluster with this status is ready.
+pub(super) fn is_ready(status: &ChatClusterStatus) -> bool {
+    status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
 }
 
 /// By a kubeconfig.
