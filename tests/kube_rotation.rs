@@ -12,14 +12,14 @@ use klatch_tests::{
         scene::{Scene, quiet_plane},
     },
 };
-use kube_client::Api;
+use kube_client::{Api, api::ListParams};
 
 /// Scenes at a time.
 const AT_ONCE: usize = 6;
 /// Points that are tried, spread evenly. `KLATCH_CRASH_POINTS=1000` tries all there are.
 const POINTS: usize = 24;
 /// Secrets with two logins each.
-const SECRETS: [&str; 3] = ["chat-broker-logins", "chat-database-logins", "chat-redis"];
+const SECRETS: [&str; 4] = ["chat-broker-logins", "chat-database-logins", "chat-redis", "chat-service-token"];
 
 /// Passwords by Secret, login and key, and the half in which each Secret was renewed last.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ async fn passwords(scene: &Scene) -> Passwords {
         let annotation = found.metadata.annotations.as_ref().and_then(|all| all.get(RENEWED)?.parse().ok());
         all.renewed.insert(name.to_owned(), annotation.unwrap_or(0));
         for (key, value) in found.data.unwrap() {
-            let login = key.rsplit('-').next().unwrap().to_owned();
+            let login = if key == "b" || key.ends_with("-b") { "b" } else { "a" }.to_owned();
             all.keys.insert((name.to_owned(), login, key), value.0);
         }
     }
@@ -124,7 +124,7 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     let calls: Vec<_> = fuse.writes();
     let count = |verb: &str, kind: &str| calls.iter().filter(|call| call.verb == verb && call.kind == kind).count();
     assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
-    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 5, "{calls:?}");
+    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6, "{calls:?}");
     let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
     assert_eq!(users, 2 * 4, "{calls:?}");
     ask(&scene, "1");
@@ -136,4 +136,37 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     let scenes = stream::iter(points).map(|point| tokio::spawn(crash(point)));
     let ended: Vec<_> = scenes.buffer_unordered(AT_ONCE).collect().await;
     assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+}
+
+/// What an operator that knew of one service token has left.
+const EARLIER: &str = r#"{"metadata": {"annotations": {"klatch.dev/keys": null}}, "data": {"token-b": null}}"#;
+
+/// What is in every Secret of ours.
+async fn contents(scene: &Scene) -> BTreeMap<String, BTreeMap<String, Vec<u8>>> {
+    let ours = ListParams::default().labels("app.kubernetes.io/instance=chat");
+    let all = Api::<Secret>::namespaced(scene.client.clone(), &scene.namespace).list(&ours).await.unwrap();
+    let data = |secret: Secret| secret.data.unwrap().into_iter().map(|(key, value)| (key, value.0)).collect();
+    all.items.into_iter().map(|secret| (secret.metadata.name.clone().unwrap(), data(secret))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_of_an_earlier_version_gets_the_key_that_it_lacks_and_keeps_the_others() {
+    for point in [Point::Never, Point::Before(1), Point::After(1)] {
+        let scene = Scene::new(quiet_plane()).await;
+        scene.apply_ten_lines();
+        scene.converge(Point::Never).await;
+        let mut before = contents(&scene).await;
+        scene.must(&["patch", "secret", "chat-service-token", "--type=merge", "-p", EARLIER]);
+        let fuse = scene.converge(point).await;
+        assert_eq!(fuse.is_blown(), point != Point::Never, "{:?}", fuse.writes());
+        let fuse = scene.converge(Point::Never).await;
+        assert_eq!(fuse.writes().len(), usize::from(point == Point::Before(1)), "{point:?}: {:?}", fuse.writes());
+        let mut after = contents(&scene).await;
+        let of =
+            |all: &mut BTreeMap<_, BTreeMap<String, Vec<u8>>>| all.get_mut("chat-service-token")?.remove("token-b");
+        let (old, new) = (of(&mut before).unwrap(), of(&mut after).unwrap());
+        assert_eq!((old.len(), new.len()), (64, 64));
+        assert_ne!(old, new);
+        assert!(before == after, "{point:?}: something else has changed");
+    }
 }

@@ -18,8 +18,9 @@ use k8s_openapi::{
 };
 use klatch_crd::{PodMetadata, PullPolicy, Resources, Scheduling};
 use klatch_settings::place;
+use serde_json::json;
 
-use crate::{Context, Role, Texts, role::Port, size::default_resources};
+use crate::{Context, Object, Role, Texts, role::Port, size::default_resources};
 
 /// User and group of every pod: no image's own, so that one file of users fits all.
 pub(crate) const USER: i64 = 10_001;
@@ -260,6 +261,16 @@ pub(crate) fn template(
         metadata: Some(ObjectMeta { labels: Some(all_labels), annotations, ..ObjectMeta::default() }),
         spec: Some(spec),
     }
+}
+
+/// Pods that read their secrets once begin anew whenever those were made new.
+pub(crate) fn begin_anew_with_secrets(context: &Context<'_>, mut object: Object) -> Object {
+    let rotations = context.observed.rotations;
+    if rotations > 0 {
+        let annotations = &mut object.document["spec"]["template"]["metadata"]["annotations"];
+        annotations["klatch.dev/rotations"] = json!(rotations.to_string());
+    }
+    object
 }
 
 fn place_pods(spec: &mut PodSpec, said: &Scheduling) {

@@ -1,6 +1,6 @@
 //! Which Secrets there must be, and with which keys. What is in them is made by the controller, once, and never seen here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use klatch_crd::Provider;
 
@@ -17,7 +17,7 @@ pub enum Content {
     SigningKeys,
 }
 
-/// A Secret that is created when it is not there, and never overwritten.
+/// A Secret that is created when it is not there. A key that it lacks is added; what is there is never overwritten but by a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretShape {
     /// Its name.
@@ -31,10 +31,28 @@ pub struct SecretShape {
 }
 
 impl SecretShape {
-    /// The keys of a login.
+    /// The keys of a login: those of the second end with its letter.
     pub fn keys_of(&self, login: Login) -> impl Iterator<Item = &str> {
-        let is_of = move |key: &&String| key.rsplit('-').next() == Some(login.letter());
+        let is_of = move |key: &&String| Login::of(key.rsplit('-').next().unwrap_or_default()) == login;
         self.keys.keys().filter(move |key| self.logins && is_of(key)).map(String::as_str)
+    }
+
+    /// What of it a Secret with these keys lacks: a shape of its own, of the same name.
+    #[must_use]
+    pub fn lacking(&self, there: &BTreeSet<String>) -> Self {
+        let lacks = |(key, content): &(&String, &Content)| match content {
+            // Their files are called by their keys' own names.
+            Content::SigningKeys => there.is_empty(),
+            Content::Password | Content::Certificate(_) => !there.contains(*key),
+        };
+        let keys = self.keys.iter().filter(lacks).map(|(key, content)| (key.clone(), content.clone())).collect();
+        Self { name: self.name.clone(), keys, ..*self }
+    }
+
+    /// The names of its keys, as a Secret that has all of them says.
+    #[must_use]
+    pub fn note(&self) -> String {
+        self.keys.keys().map(String::as_str).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -42,7 +60,7 @@ impl SecretShape {
 pub(crate) const ADMIN: &str = "admin";
 /// Key of the brokers' cookie.
 pub(crate) const COOKIE: &str = "cookie";
-/// Key of the service token.
+/// Key of the service token of the first login. The second's ends with its letter.
 pub(crate) const TOKEN: &str = "token";
 
 pub(crate) fn postgres(context: &Context<'_>) -> String {
@@ -80,6 +98,14 @@ pub(crate) fn signing_keys(context: &Context<'_>) -> String {
     context.names.of("signing-keys")
 }
 
+/// The key of a login, where the first login's is called as if there were no other: it was there first.
+pub(crate) fn key_of(key: &str, login: Login) -> String {
+    match login {
+        Login::A => key.to_owned(),
+        Login::B => format!("{key}-{}", login.letter()),
+    }
+}
+
 fn passwords(name: String, keys: impl IntoIterator<Item = String>, retained: bool) -> SecretShape {
     let keys = keys.into_iter().map(|key| (key, Content::Password)).collect();
     SecretShape { name, keys, retained, logins: false }
@@ -97,7 +123,7 @@ fn logins(roles: &[Role]) -> Vec<String> {
 pub(crate) fn secrets(context: &Context<'_>) -> Vec<SecretShape> {
     let mut secrets = vec![
         both_logins(broker_logins(context), logins(&Role::WORKLOADS), true),
-        passwords(service_token(context), [TOKEN.to_owned()], false),
+        both_logins(service_token(context), Login::BOTH.map(|login| key_of(TOKEN, login)), false),
         SecretShape {
             name: internal_tls(context),
             keys: [("tls.crt".to_owned(), Content::Certificate(vec![internal_service(context)]))].into(),
@@ -132,4 +158,22 @@ pub(crate) fn managed_directory(context: &Context<'_>) -> bool {
 /// The Service that gateways ask api by.
 pub(crate) fn internal_service(context: &Context<'_>) -> String {
     context.names.of("api-internal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_not_made_again_and_each_key_is_of_one_login() {
+        let shape = both_logins("x".to_owned(), Login::BOTH.map(|login| key_of(TOKEN, login)), false);
+        let there = BTreeSet::from(["token".to_owned()]);
+        assert_eq!(shape.lacking(&there).note(), "token-b");
+        assert_eq!(shape.keys_of(Login::A).collect::<Vec<_>>(), ["token"]);
+        assert_eq!(shape.keys_of(Login::B).collect::<Vec<_>>(), ["token-b"]);
+        let keys = [("signing".to_owned(), Content::SigningKeys)].into();
+        let keys = SecretShape { name: "y".to_owned(), keys, retained: true, logins: false };
+        assert_eq!(keys.lacking(&["abc.key.json".to_owned()].into()).note(), "");
+        assert_eq!(keys.lacking(&BTreeSet::new()).note(), "signing");
+    }
 }

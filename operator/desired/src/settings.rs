@@ -25,6 +25,8 @@ pub(crate) const BROKER_FILE: &str = "broker";
 pub(crate) const CACHE_FILE: &str = "cache";
 /// File of the service token.
 pub(crate) const TOKEN_FILE: &str = "service-token";
+/// File of the service token that is not in use, which api takes as well.
+pub(crate) const OTHER_TOKEN_FILE: &str = "other-service-token";
 /// File of the authority that brokers are believed by.
 pub(crate) const BROKER_CA_FILE: &str = "broker-ca.crt";
 /// File of the authority that the cache is believed by.
@@ -136,6 +138,7 @@ fn api(context: &Context<'_>) -> ApiProcess {
         internal: InternalSettings {
             listen: port::everywhere(port::API_INTERNAL),
             token_file: Some(place::secret(TOKEN_FILE).into()),
+            other_token_file: Some(place::secret(OTHER_TOKEN_FILE).into()),
             certificate_file: Some(format!("{}/tls.crt", place::INTERNAL_TLS).into()),
             key_file: Some(format!("{}/tls.key", place::INTERNAL_TLS).into()),
         },

@@ -78,7 +78,7 @@ fn deployment(context: &Context<'_>, role: Role, config: &str) -> Object {
         volumes: Some(volumes(context, role, config)),
         ..PodSpec::default()
     };
-    Object::new(&Deployment {
+    let deployment = Object::new(&Deployment {
         metadata: metadata(context, context.names.role(role), labels.clone()),
         spec: DeploymentSpec {
             // No replicas: see `Desired::replicas`.
@@ -97,7 +97,9 @@ fn deployment(context: &Context<'_>, role: Role, config: &str) -> Object {
             ..DeploymentSpec::default()
         },
         status: None,
-    })
+    });
+    // It reads once which tokens it takes.
+    if role == Role::Api { pod::begin_anew_with_secrets(context, deployment) } else { deployment }
 }
 
 fn selector(labels: Texts) -> LabelSelector {
@@ -191,7 +193,11 @@ fn secret_files(context: &Context<'_>, role: Role) -> Vec<SecretFile> {
         cache_files(context, &mut add);
     }
     if matches!(role, Role::Gateway | Role::Api) {
-        add(secret::service_token(context), secret::TOKEN, settings::TOKEN_FILE);
+        add(secret::service_token(context), &secret::key_of(secret::TOKEN, login), settings::TOKEN_FILE);
+    }
+    if role == Role::Api {
+        let other = secret::key_of(secret::TOKEN, login.other());
+        add(secret::service_token(context), &other, settings::OTHER_TOKEN_FILE);
     }
     if role != Role::Gateway {
         database_files(context, role, &mut add);

@@ -115,6 +115,7 @@ impl Plan<'_> {
             internal: InternalSettings {
                 listen: internal.to_string(),
                 token_file: Some(self.service_token.clone()),
+                other_token_file: None,
                 certificate_file: Some(self.certificates.certificate.clone()),
                 key_file: Some(self.certificates.key.clone()),
             },

@@ -325,6 +325,8 @@ pub struct InternalSettings {
     pub listen: String,
     /// File that holds the service token; see [`crate::secret`].
     pub token_file: Option<PathBuf>,
+    /// File that holds a second service token, which is taken as well: one is made new while the other is in use.
+    pub other_token_file: Option<PathBuf>,
     /// PEM file of its certificate; with `keyFile` the listener speaks TLS.
     pub certificate_file: Option<PathBuf>,
     /// PEM file of the certificate's private key.
@@ -333,7 +335,13 @@ pub struct InternalSettings {
 
 impl Default for InternalSettings {
     fn default() -> Self {
-        Self { listen: port::loopback(port::API_INTERNAL), token_file: None, certificate_file: None, key_file: None }
+        Self {
+            listen: port::loopback(port::API_INTERNAL),
+            token_file: None,
+            other_token_file: None,
+            certificate_file: None,
+            key_file: None,
+        }
     }
 }
 

@@ -1,8 +1,15 @@
-//! Secrets: made once, never overwritten.
+//! Secrets: made once, never overwritten. Keys that a later version wants beside are added.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
 use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
-use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
+use kube_client::{
+    Api, Client, Error,
+    api::{Patch, PatchParams, PostParams},
+    core::ObjectMeta,
+};
+use serde_json::json;
 
 use super::Done;
 use crate::{
@@ -11,7 +18,7 @@ use crate::{
     observe::OwnSecret,
     plan::{
         data::USED_BY,
-        secrets::secret_standing,
+        secrets::{KEYS, secret_standing},
         standing::{Owner, Standing},
     },
 };
@@ -40,7 +47,7 @@ pub async fn create_secret(
             name: Some(shape.name.clone()),
             namespace: Some(owner.namespace.clone()),
             labels: Some(labels),
-            annotations: Some([(USED_BY.to_owned(), owner.uid.clone())].into()),
+            annotations: Some([(USED_BY.to_owned(), owner.uid.clone()), (KEYS.to_owned(), shape.note())].into()),
             owner_references: reference.map(|one| vec![one]),
             ..ObjectMeta::default()
         },
@@ -56,6 +63,36 @@ pub async fn create_secret(
         Err(Error::Api(status)) if status.code == 409 => whose(&api, owner, &shape.name).await,
         Err(error) => Err(Failure::api(Step::Apply, what)(error)),
     }
+}
+
+/// Adds the keys of its shape that a Secret lacks, and notes that it has all of them: both or neither, and nothing when somebody else
+/// has written meanwhile.
+///
+/// # Errors
+/// What the apiserver said, or that the system gives no random numbers.
+pub async fn finish_secret(
+    client: &Client,
+    owner: &Owner,
+    shape: &SecretShape,
+    seen: &OwnSecret,
+) -> Result<(), Failure> {
+    let what = || format!("add keys to Secret {}", shape.name);
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+    let found = api.get(&shape.name).await.map_err(Failure::api(Step::Apply, what))?;
+    let there: BTreeSet<_> = found.data.iter().flatten().map(|(key, _)| key.clone()).collect();
+    let made = make::contents(&shape.lacking(&there), &owner.namespace);
+    let mut data = made.map_err(|error| Failure::passing(Step::Apply, what(), error))?;
+    data.retain(|key, _| !there.contains(key));
+    let document = json!({
+        "metadata": {
+            "annotations": {KEYS: shape.note()},
+            "uid": seen.metadata.uid,
+            "resourceVersion": found.metadata.resource_version,
+        },
+        "data": data,
+    });
+    let patched = api.patch_metadata(&shape.name, &PatchParams::default(), &Patch::Merge(&document)).await;
+    patched.map(drop).map_err(Failure::api(Step::Apply, what))
 }
 
 async fn whose(api: &Api<Secret>, owner: &Owner, name: &str) -> Result<Done, Failure> {

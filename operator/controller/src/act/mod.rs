@@ -14,7 +14,7 @@ use kube_client::Client;
 
 pub use adopt::{adopt, hand_over};
 pub use apply::{Applied, apply, create};
-pub use create_secret::create_secret;
+pub use create_secret::{create_secret, finish_secret};
 pub use expand::{expand, renew};
 pub(crate) use prune::exactly;
 pub use prune::prune;

@@ -49,6 +49,14 @@ impl Walk<'_> {
                 return Ok(Some(outcome));
             }
         }
+        let unfinished = secrets::unfinished(desired, world);
+        for (shape, seen) in &unfinished {
+            act::finish_secret(client, owner, shape, seen).await?;
+        }
+        if !unfinished.is_empty() {
+            let message = format!("added what {} Secrets lacked", unfinished.len());
+            return Ok(Some(Outcome::Progress { message }));
+        }
         let handovers = secrets::handovers(desired, policy, owner, world);
         for handover in &handovers {
             act::hand_over(client, owner, handover).await?;

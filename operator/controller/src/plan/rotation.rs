@@ -1,5 +1,5 @@
-//! New passwords, in two halves. Every workload has two logins: the idle one gets a new password, workloads change over to it, and
-//! then the other gets one, which makes the old one invalid. How far that has come stands in one annotation, and which Secrets were
+//! New passwords, in two halves. Every workload has two logins: the idle one gets a new password, whoever is signed in to hears of it,
+//! workloads change over to it, and then the other gets one, which makes the old one invalid. How far that has come stands in one annotation, and which Secrets were
 //! renewed in a half stands on each of them, written together with its new passwords: a process that ends anywhere goes on there.
 
 use klatch_desired::Login;
@@ -22,11 +22,13 @@ pub enum Half {
     Rest,
     /// The idle login gets new passwords.
     RenewIdle,
-    /// Databases and brokers hear of them, and workloads change over.
+    /// Whoever is signed in to hears of them: databases, brokers, Redis, and api of its service tokens.
+    Announce,
+    /// Workloads change over.
     ChangeOver,
     /// The login that was in use gets new passwords.
     RenewOld,
-    /// Databases and brokers hear of those.
+    /// Whoever is signed in to hears of those.
     Finish,
 }
 
@@ -99,12 +101,13 @@ impl Rotation {
             }
             Half::RenewIdle | Half::RenewOld => match (late(), self.half) {
                 (late, _) if !late.is_empty() => Next::Renew { secrets: late, login: other, number },
-                (_, Half::RenewIdle) => note(Half::ChangeOver, other, number),
+                (_, Half::RenewIdle) => note(Half::Announce, self.login(), number),
                 _ => note(Half::Finish, self.login(), number),
             },
+            Half::Announce if settled => note(Half::ChangeOver, other, self.rotations),
             Half::ChangeOver if settled => note(Half::RenewOld, self.login(), self.rotations),
             Half::Finish if settled => note(Half::Rest, self.login(), self.rotations),
-            Half::Rest | Half::ChangeOver | Half::Finish => Next::Rest,
+            Half::Rest | Half::Announce | Half::ChangeOver | Half::Finish => Next::Rest,
         }
     }
 }
@@ -157,6 +160,7 @@ mod tests {
             [
                 "RenewIdle a",
                 "renew databases brokers of B",
+                "Announce a",
                 "ChangeOver b",
                 "RenewOld b",
                 "renew databases brokers of A",
@@ -175,7 +179,7 @@ mod tests {
         let half = Rotation { half: Half::RenewIdle, login: "a".to_owned(), ..Rotation::default() };
         let next = half.next(None, &[("databases", 1), ("brokers", 0)], false);
         assert_eq!(next, Next::Renew { secrets: vec!["brokers".to_owned()], login: Login::B, number: 1 });
-        for half in [Half::ChangeOver, Half::Finish] {
+        for half in [Half::Announce, Half::ChangeOver, Half::Finish] {
             let waiting = Rotation { half, login: "b".to_owned(), rotations: 1, asked: None };
             assert_eq!(waiting.next(Some("later"), &[("brokers", 1)], false), Next::Rest);
         }

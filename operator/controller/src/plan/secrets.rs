@@ -18,6 +18,20 @@ pub fn missing<'a>(desired: &'a Desired, world: &World) -> Vec<&'a SecretShape> 
     desired.secrets().filter(|shape| !world.secrets.iter().any(|secret| secret.name() == shape.name)).collect()
 }
 
+/// Annotation of Secrets: the keys of its shape that were made, as [`SecretShape::note`] has them.
+pub const KEYS: &str = "klatch.dev/keys";
+
+/// Secrets that do not say that they have every key of their shape: an operator of an earlier version made them, or somebody put
+/// them back from a backup.
+#[must_use]
+pub fn unfinished<'a>(desired: &'a Desired, world: &'a World) -> Vec<(&'a SecretShape, &'a OwnSecret)> {
+    let of = |shape: &'a SecretShape| {
+        let secret = world.secrets.iter().find(|secret| secret.name() == shape.name)?;
+        (secret.annotation(KEYS) != Some(&shape.note())).then_some((shape, secret))
+    };
+    desired.secrets().filter_map(of).collect()
+}
+
 /// A Secret of ours whose owner is another than it should be: with the policy Delete it ends with the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handover {

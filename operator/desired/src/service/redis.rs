@@ -2,12 +2,11 @@
 
 use klatch_crd::{Amounts, Provider, Resources};
 use klatch_settings::{RedisDependency, port};
-use serde_json::json;
 
 use super::{Server, service, stateful_set, tcp};
 use crate::{
     Context, Login, Object, Role, configuration,
-    pod::SecretFile,
+    pod::{self, SecretFile},
     secret,
     settings::{self, CACHE_USER},
     texts,
@@ -59,12 +58,8 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         readiness: tcp("redis"),
         startup_tries: STARTUP_TRIES,
     };
-    let mut stateful_set = stateful_set(context, &server);
-    if context.observed.rotations > 0 {
-        // It reads its passwords once. What it holds may go at any time.
-        let annotations = &mut stateful_set.document["spec"]["template"]["metadata"]["annotations"];
-        annotations["klatch.dev/rotations"] = json!(context.observed.rotations.to_string());
-    }
+    // It reads its passwords once. What it holds may go at any time.
+    let stateful_set = pod::begin_anew_with_secrets(context, stateful_set(context, &server));
     vec![config, service(context, &server, &name, true, &["redis"]), stateful_set]
 }
 

@@ -228,6 +228,31 @@ fn an_operators_upgrade_or_a_rotation_touches_only_what_it_must() {
     };
     assert_eq!(templates(&before, "StatefulSet"), templates(&after, "StatefulSet"), "a rotation restarts no service");
     assert_ne!(templates(&before, "Deployment"), templates(&after, "Deployment"), "workloads take the other login");
+    let tokens = |desired: &Desired, role: &str| -> String {
+        let deployment =
+            desired.objects().find(|one| one.kind() == "Deployment" && one.name().ends_with(role)).unwrap();
+        let volumes = deployment.pod_template().unwrap()["spec"]["volumes"].as_array().unwrap();
+        let sources = volumes.iter().flat_map(|one| one["projected"]["sources"].as_array().into_iter().flatten());
+        let tokens = sources.filter(|one| one["secret"]["name"].as_str().unwrap().ends_with("service-token"));
+        tokens.flat_map(|one| one["secret"]["items"].as_array().unwrap()).fold(String::new(), |all, item| {
+            format!("{all} {}={}", item["path"].as_str().unwrap(), item["key"].as_str().unwrap())
+        })
+    };
+    let (one, other) = (" service-token=token", " service-token=token-b");
+    assert_eq!((tokens(&before, "gateway"), tokens(&after, "gateway")), (one.to_owned(), other.to_owned()));
+    assert_eq!(tokens(&before, "api"), format!("{one} other-service-token=token-b"), "api takes both");
+    assert_eq!(tokens(&after, "api"), format!("{other} other-service-token=token"), "api takes both");
+    let renewed = desired(&cluster, &Observed { rotations: 1, ..Observed::offline() });
+    let anew = |kind: &str| -> Vec<String> {
+        let of = |desired: &Desired| -> Vec<(String, String)> {
+            let of_kind = desired.objects().filter(|one| one.kind() == kind);
+            of_kind.map(|one| (one.name().to_owned(), one.pod_template().unwrap().to_string())).collect()
+        };
+        let pairs = of(&before).into_iter().zip(of(&renewed));
+        pairs.filter(|(before, after)| before != after).map(|((name, _), _)| name).collect()
+    };
+    assert_eq!(anew("Deployment"), ["full-api"], "who takes tokens hears of new ones");
+    assert_eq!(anew("StatefulSet"), ["full-redis"], "who takes passwords hears of new ones");
     let names = |desired: &Desired| desired.secrets().cloned().collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
 }

@@ -1,6 +1,6 @@
 //! `klatch api`
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::middleware::from_fn_with_state;
@@ -40,7 +40,7 @@ impl Process for ApiProcess {
         let assets = self.web.assets_base_url.as_deref().map(AssetsBase::parse).transpose()?;
         let web_client =
             self.web_folder.as_deref().map(|folder| WebClient::read(folder, assets.as_ref())).transpose()?;
-        let token = service_token(&self.internal)?;
+        let tokens = service_tokens(&self.internal)?;
         let internal_tls = tls::acceptor(&self.internal)?;
         reach::databases(&self.database).await?;
         reach::brokers(&self.broker).await?;
@@ -51,7 +51,7 @@ impl Process for ApiProcess {
             Some(client) => api.router().layer(from_fn_with_state(client, web_client::serve)),
             None => api.router(),
         };
-        let internal = public_keys::router(keys).merge(api.internal_router(&[token]));
+        let internal = public_keys::router(keys).merge(api.internal_router(&tokens));
         let served = vec![
             Served { listen: None, tls: None, app },
             Served { listen: Some(self.internal.listen.clone()), tls: internal_tls, app: internal },
@@ -71,9 +71,15 @@ impl Process for ApiProcess {
     }
 }
 
-fn service_token(settings: &InternalSettings) -> anyhow::Result<ServiceToken> {
-    let secret = needed(settings.token_file.as_deref(), ENV_SERVICE_TOKEN, "the service token")?;
-    ServiceToken::parse(secret.reveal()).context("the service token cannot be used")
+/// Every token that is taken.
+fn service_tokens(settings: &InternalSettings) -> anyhow::Result<Vec<ServiceToken>> {
+    let other = settings.other_token_file.as_deref().map(Some);
+    let files = std::iter::once(settings.token_file.as_deref()).chain(other);
+    let token = |file: Option<&Path>| {
+        let secret = needed(file, ENV_SERVICE_TOKEN, "the service token")?;
+        ServiceToken::parse(secret.reveal()).context("the service token cannot be used")
+    };
+    files.map(token).collect()
 }
 
 /// The signing keys, kept up to date for as long as the process lives.
@@ -101,5 +107,27 @@ async fn read_again(keys: Arc<Keys>, stop: tokio_util::sync::CancellationToken) 
             Ok(Err(error)) => tracing::error!(%error, "cannot read the signing keys again; the ones there sign on"),
             Err(error) => tracing::error!(%error, "reading the signing keys again was interrupted"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_token_is_taken_beside_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, letter: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, letter.repeat(64)).unwrap();
+            Some(path)
+        };
+        let (first, second) = (file("first", "a"), file("second", "b"));
+        let mut settings = InternalSettings { token_file: first, ..InternalSettings::default() };
+        assert_eq!(service_tokens(&settings).unwrap().len(), 1);
+        settings.other_token_file = second;
+        assert_eq!(service_tokens(&settings).unwrap().len(), 2);
+        settings.other_token_file = Some(folder.path().join("third"));
+        assert!(service_tokens(&settings).unwrap_err().to_string().contains("third"), "what is named must be there");
     }
 }
