@@ -1,16 +1,23 @@
-//! Every password is made new while people chat and sign in: real PostgreSQL, RabbitMQ and Redis end the old ones, and nobody notices.
+//! Every password, the service token and the signing key are made new while people chat and sign in: real PostgreSQL, RabbitMQ, Redis, api and
+//! gateways end the old ones, and nobody notices.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use klatch_client_sdk::Client;
+use klatch_bus::http::PATH;
 use klatch_controller::plan::rotation::{ROTATE, STATE};
-use klatch_domain::RoomId;
+use klatch_domain::{RoomId, Timestamp};
+use klatch_identity::{Keys, LONGEST_TOKEN};
 use klatch_tests::{
     kube::{chat::Chat, port_forward::PortForward, standing::Standing},
-    person::Person,
+    person::{Person, Socket},
 };
 use lapin::{Connection, ConnectionProperties};
+use reqwest::{Certificate, Client, Method, StatusCode};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster_chat::{read_all, sign_up};
@@ -26,31 +33,38 @@ const SIGN_IN: Duration = Duration::from_secs(30);
 type Passwords = BTreeMap<(&'static str, String), String>;
 
 /// Where logins are.
-const SECRETS: [&str; 3] = ["chat-database-logins", "chat-broker-logins", "chat-redis"];
+const SECRETS: [&str; 4] = ["chat-database-logins", "chat-broker-logins", "chat-redis", "chat-service-token"];
+
+fn contents(chat: &Chat<'_>, secret: &str) -> BTreeMap<String, String> {
+    let data: BTreeMap<String, String> =
+        serde_json::from_str(&chat.must(&["get", "secret", secret, "-o", "jsonpath={.data}"])).unwrap();
+    let text = |value: String| String::from_utf8(STANDARD.decode(value).unwrap()).unwrap();
+    data.into_iter().map(|(key, value)| (key, text(value))).collect()
+}
 
 fn passwords(chat: &Chat<'_>) -> Passwords {
-    let mut all = Passwords::new();
-    for name in SECRETS {
-        let data: BTreeMap<String, String> =
-            serde_json::from_str(&chat.must(&["get", "secret", name, "-o", "jsonpath={.data}"])).unwrap();
-        for (key, value) in data {
-            all.insert((name, key), String::from_utf8(STANDARD.decode(value).unwrap()).unwrap());
-        }
-    }
-    all
+    let of = |name: &'static str| contents(chat, name).into_iter().map(move |(key, value)| ((name, key), value));
+    SECRETS.into_iter().flat_map(of).collect()
 }
 
 /// Who is let in by which of these passwords, as the services themselves say.
 struct Doors<'a> {
     chat: &'a Chat<'a>,
     broker: PortForward,
+    api: PortForward,
+    http: Client,
 }
 
 impl<'a> Doors<'a> {
     fn of(standing: &'a Standing) -> Self {
         let chat = &standing.chat;
         let broker = PortForward::to(standing.cluster, &chat.namespace, "pod/chat-rabbitmq-0", 5672);
-        Self { chat, broker }
+        let api = PortForward::to(standing.cluster, &chat.namespace, "deployment/chat-api", 8483);
+        let authority = &contents(chat, "chat-internal-tls")["ca.crt"];
+        let authorities = Certificate::from_pem_bundle(authority.as_bytes()).unwrap();
+        let address = format!("127.0.0.1:{}", api.port).parse().unwrap();
+        let http = Client::builder().tls_certs_only(authorities).resolve("chat-api-internal", address);
+        Self { chat, broker, api, http: http.build().unwrap() }
     }
 
     async fn open(&self, secret: &str, key: &str, password: &str) -> bool {
@@ -62,6 +76,7 @@ impl<'a> Doors<'a> {
                 open[0]
             }
             "chat-broker-logins" => self.broker(key, password).await,
+            "chat-service-token" => self.api(password).await,
             _ => self.cache(password),
         }
     }
@@ -92,6 +107,13 @@ impl<'a> Doors<'a> {
         }
     }
 
+    async fn api(&self, token: &str) -> bool {
+        let address = format!("https://chat-api-internal:{}{PATH}/members", self.api.port);
+        let said = self.http.post(address).bearer_auth(token).body("no question").send().await.unwrap().status();
+        assert!(said == StatusCode::BAD_REQUEST || said == StatusCode::UNAUTHORIZED, "{said}");
+        said == StatusCode::BAD_REQUEST
+    }
+
     fn cache(&self, password: &str) -> bool {
         let ask = ["exec", "chat-redis-0", "--", "redis-cli", "--user", "klatch", "--pass", password, "PING"];
         let said = self.chat.run(&ask);
@@ -107,7 +129,7 @@ struct Load {
     stop: CancellationToken,
     sign_ins: tokio::task::JoinHandle<(usize, Vec<String>)>,
     speaking: tokio::task::JoinHandle<Vec<String>>,
-    ada: Client,
+    ada: klatch_client_sdk::Client,
     room: RoomId,
 }
 
@@ -160,14 +182,75 @@ impl Load {
     }
 }
 
+/// The Secret of signing keys.
+const KEYS: &str = "chat-signing-keys";
+/// Until everybody knows what is in a Secret: a kubelet's next look, an api replica's, a gateway's, each some minute.
+const KNOWN_WITHIN: Duration = Duration::from_secs(600);
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
+}
+
+/// The same person with an access token of an hour by the key of this file.
+fn signed_by(person: &Person, file: &str, key: &str) -> Person {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(file), key).unwrap();
+    let keys = Keys::open_existing(folder.path()).unwrap();
+    let token = keys.issue_for(person.user, person.session, now(), LONGEST_TOKEN).unwrap();
+    let mut person = person.clone();
+    person.token = token;
+    person
+}
+
+/// What api and a gateway say to whoever shows this token.
+async fn is_let_in(person: &Person) -> (bool, bool) {
+    let (status, body) = person.call(Method::GET, "/v1/rooms", None).await;
+    assert!(status == 200 || status == 401, "{status} {body}");
+    let mut socket = Socket::open(&person.server).await.unwrap();
+    let welcomed = socket.try_hello(&person.token).await;
+    (status == 200, welcomed.is_ok())
+}
+
+/// Three hours pass for these keys: the old one's tokens have expired.
+fn let_hours_pass(chat: &Chat<'_>, keys: &BTreeMap<String, String>) {
+    let older = |(file, key): (&String, &String)| {
+        let mut key: Value = serde_json::from_str(key).unwrap();
+        let from: Timestamp = serde_json::from_value(key["created_at"].take()).unwrap();
+        key["created_at"] = json!(from.minus(Duration::from_secs(3 * 3600)));
+        (file.clone(), json!(STANDARD.encode(key.to_string())))
+    };
+    let patch = json!({"data": keys.iter().map(older).collect::<serde_json::Map<_, _>>()});
+    chat.must(&["patch", "secret", KEYS, "--type=merge", "-p", &patch.to_string()]);
+}
+
+/// What the old key has signed is good until it has expired, also after the rotation; then nobody knows that key any more.
+async fn the_old_key_ends(chat: &Chat<'_>, old: &Person, before: &BTreeMap<String, String>) {
+    let after = contents(chat, KEYS);
+    let new: Vec<_> = after.keys().filter(|file| !before.contains_key(*file)).collect();
+    assert!(new.len() == 1 && after.len() == 2, "one key was made beside the other");
+    assert_eq!(is_let_in(old).await, (true, true), "the old key's tokens are good for their time");
+    let_hours_pass(chat, &after);
+    let took = chat
+        .until_within("nobody knows the old key", KNOWN_WITHIN, async || is_let_in(old).await == (false, false))
+        .await;
+    println!("nobody knows the old signing key {took:?} after its tokens had expired");
+    assert_eq!(contents(chat, KEYS).keys().collect::<Vec<_>>(), new, "it is nowhere any more");
+    let anew = Person::try_sign_in(&old.server, &old.name, SIGN_IN).await.unwrap().unwrap();
+    assert_eq!(is_let_in(&anew).await, (true, true), "the new key's tokens are good");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_password_is_made_new_while_people_chat_and_sign_in() {
     let standing = Standing::shared();
     let chat = &standing.chat;
-    let before = passwords(chat);
+    let (before, keys) = (passwords(chat), contents(chat, KEYS));
     let mut cast = standing.cast("rotating-").await;
     let load = Load::begin(&standing.url).await;
     cast.stored_more(50).await;
+    let eve = Person::sign_up(&standing.url, "rotating-eve").await;
+    let (file, key) = keys.last_key_value().unwrap();
+    let old = signed_by(&eve, file, key);
+    assert_eq!(is_let_in(&old).await, (true, true));
 
     let stored = cast.desk.stored();
     chat.must(&["annotate", "chat", "chat", "--overwrite", &format!("{ROTATE}=by-test")]);
@@ -188,6 +271,7 @@ async fn every_password_is_made_new_while_people_chat_and_sign_in() {
     let failed: Vec<_> = cast.desk.refusals().into_keys().filter(|code| code != "busy").collect();
     assert!(failed.is_empty(), "no send fails: {failed:?}");
 
+    the_old_key_ends(chat, &old, &keys).await;
     let (doors, after) = (Doors::of(standing), passwords(chat));
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for ((secret, key), old) in &before {

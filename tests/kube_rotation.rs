@@ -1,10 +1,15 @@
 //! New passwords on a real apiserver: both halves, each once, whenever the operator dies.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use futures_util::{StreamExt, stream};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use klatch_controller::plan::rotation::{RENEWED, ROTATE, STATE};
+use klatch_domain::Timestamp;
+use klatch_identity::{new_key_file, rotation::SIGNS_FOR, signs_from};
 use klatch_tests::{
     asked::number,
     kube::{
@@ -12,7 +17,10 @@ use klatch_tests::{
         scene::{Scene, quiet_plane},
     },
 };
-use kube_client::{Api, api::ListParams};
+use kube_client::{
+    Api,
+    api::{ListParams, PostParams},
+};
 
 /// Scenes at a time.
 const AT_ONCE: usize = 6;
@@ -54,6 +62,14 @@ impl Passwords {
     }
 }
 
+/// Files of signing keys, and from when on each signs, in that order.
+async fn signing_keys(scene: &Scene) -> Vec<(String, Timestamp)> {
+    let data = secret(scene, "chat-signing-keys").await.data.unwrap();
+    let mut keys: Vec<_> = data.into_iter().map(|(file, key)| (file, signs_from(&key.0).unwrap())).collect();
+    keys.sort_by_key(|(_, from)| *from);
+    keys
+}
+
 fn ask(scene: &Scene, value: &str) {
     scene.must(&["annotate", "chat", "chat", "--overwrite", &format!("{ROTATE}={value}")]);
 }
@@ -88,6 +104,8 @@ async fn check(scene: &Scene, before: &Passwords, at_crash: Option<&Passwords>) 
             }
         }
     }
+    let keys = signing_keys(scene).await;
+    assert!(keys.len() == 2 && keys[0].1 < keys[1].1, "one key was made beside the other, once: {keys:?}");
     let state = secret(scene, SECRETS[0]).await.metadata.annotations.unwrap().remove(STATE).unwrap();
     assert!(state.contains(r#""half":"Rest""#) && state.contains(r#""login":"b""#), "{state}");
     let keys = mounted(scene);
@@ -124,7 +142,7 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     let calls: Vec<_> = fuse.writes();
     let count = |verb: &str, kind: &str| calls.iter().filter(|call| call.verb == verb && call.kind == kind).count();
     assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
-    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6, "{calls:?}");
+    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6 + 1, "{calls:?}");
     let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
     assert_eq!(users, 2 * 4, "{calls:?}");
     ask(&scene, "1");
@@ -169,4 +187,42 @@ async fn a_secret_of_an_earlier_version_gets_the_key_that_it_lacks_and_keeps_the
         assert_ne!(old, new);
         assert!(before == after, "{point:?}: something else has changed");
     }
+}
+
+/// Puts keys that sign since so long ago in the place of those there are.
+async fn put_keys(scene: &Scene, ages: &[Duration]) {
+    let api = Api::<Secret>::namespaced(scene.client.clone(), &scene.namespace);
+    let mut secret = api.get("chat-signing-keys").await.unwrap();
+    let keys = ages.iter().map(|age| new_key_file(now().minus(*age)).unwrap());
+    secret.data = Some(keys.map(|(file, key)| (file, ByteString(key))).collect());
+    api.replace("chat-signing-keys", &PostParams::default(), &secret).await.unwrap();
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signing_key_is_followed_by_the_next_after_a_month_and_goes_when_its_tokens_have_expired() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let (month, hours) = (SIGNS_FOR, |count: u64| Duration::from_secs(count * 3600));
+    for point in [Point::Before(1), Point::After(1)] {
+        put_keys(&scene, &[month]).await;
+        let old = signing_keys(&scene).await;
+        assert!(scene.converge(point).await.is_blown());
+        scene.converge(Point::Never).await;
+        let keys = signing_keys(&scene).await;
+        assert!(keys.len() == 2 && keys[0] == old[0], "{point:?}: the old one stays: {keys:?}");
+        let ahead = keys[1].1.as_millis() - now().as_millis();
+        assert!(ahead > 23 * 3_600_000, "it is known long before it signs: {ahead} ms");
+        assert_eq!(scene.converge(Point::Never).await.writes(), [], "it does not rest");
+    }
+    put_keys(&scene, &[month, hours(1)]).await;
+    assert_eq!(scene.converge(Point::Never).await.writes(), [], "its tokens are good still");
+    put_keys(&scene, &[month, hours(2)]).await;
+    let newer = signing_keys(&scene).await.pop().unwrap();
+    scene.converge(Point::Never).await;
+    assert_eq!(signing_keys(&scene).await, [newer]);
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{KeyError, key::Key};
 
 /// Ends the name of a finished key file; anything else in the folder is left alone.
-const SUFFIX: &str = ".key.json";
+pub const KEY_FILE: &str = ".key.json";
 /// Starts the name of a file that was never finished: a crash may leave one.
 const UNFINISHED: &str = ".unfinished-";
 /// Largest key file that is read, bytes: a real one has some 200.
@@ -46,7 +46,7 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Key>, KeyError> {
         let path = item.map_err(failed)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // Mounted secrets come with hidden folders of their own.
-        if name.ends_with(SUFFIX) && !name.starts_with('.') {
+        if name.ends_with(KEY_FILE) && !name.starts_with('.') {
             keys.push(read(&path)?);
         }
     }
@@ -74,7 +74,13 @@ fn read(path: &Path) -> Result<Key, KeyError> {
 /// [`KeyError::Crypto`] when the system gives no random numbers.
 pub fn new_key_file(signs_from: Timestamp) -> Result<(String, Vec<u8>), KeyError> {
     let key = Key::generate(signs_from).map_err(KeyError::Crypto)?;
-    Ok((format!("{}{SUFFIX}", key.kid), text(&key)?))
+    Ok((format!("{}{KEY_FILE}", key.kid), text(&key)?))
+}
+
+/// From when on the key of such a file signs, if it is one.
+#[must_use]
+pub fn signs_from(file: &[u8]) -> Option<Timestamp> {
+    serde_json::from_slice::<KeyFile>(file).ok().map(|file| file.signs_from)
 }
 
 fn text(key: &Key) -> Result<Vec<u8>, KeyError> {
@@ -130,7 +136,7 @@ pub(crate) fn remove_unfinished(folder: &Path) -> Result<(), KeyError> {
 }
 
 fn path_of(folder: &Path, kid: &str) -> PathBuf {
-    folder.join(format!("{kid}{SUFFIX}"))
+    folder.join(format!("{kid}{KEY_FILE}"))
 }
 
 /// A rename is on disk only once its folder is.

@@ -14,7 +14,7 @@ mod sealed;
 mod secret;
 mod token;
 
-pub use key_files::new_key_file;
+pub use key_files::{KEY_FILE, new_key_file, signs_from};
 pub use keys::{KeyError, Keys, LONGEST_TOKEN};
 pub use password::{PasswordError, Passwords};
 pub use password_rule::{PASSWORD_BYTES, PASSWORD_CHARS, check_password};

@@ -9,6 +9,7 @@ mod read_termination;
 mod replicas;
 pub mod report;
 mod rotate;
+mod signing;
 
 use kube_client::Client;
 
@@ -21,6 +22,7 @@ pub use prune::prune;
 pub use read_termination::read_termination;
 pub use replicas::write_replicas;
 pub use rotate::{any_pod_ends, note_rotation, renew_logins};
+pub use signing::{KeyNotes, read_signing_keys, write_signing_keys};
 
 use crate::{
     failure::Failure,

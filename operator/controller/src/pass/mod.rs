@@ -2,6 +2,7 @@
 
 mod phases;
 mod rotate;
+mod signing;
 mod topology;
 
 use std::time::Instant;
@@ -148,6 +149,9 @@ async fn step(
         return Ok(outcome);
     }
     let asked = cluster.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).map(String::as_str);
+    if let Some(outcome) = walk.signing_keys(asked, desired, world).await? {
+        return Ok(outcome);
+    }
     if let Some(outcome) = walk.rotate(&rotation, asked, desired, world, false).await? {
         return Ok(outcome);
     }
