@@ -37,7 +37,7 @@ impl Verify for Keys {
 pub struct KeySetError(&'static str);
 
 /// The public keys as somebody else published them (RFC 7517). Whoever holds this replaces them in time: a key is published a
-/// day before it signs, and one that was taken back is believed until then.
+/// while before it signs, and one that was taken back is believed until then.
 #[derive(Default)]
 pub struct PublicKeys {
     keys: RwLock<Arc<HashMap<String, DecodingKey>>>,

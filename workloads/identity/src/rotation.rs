@@ -10,8 +10,8 @@ pub const SIGNS_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const JWKS_CACHED: Duration = Duration::from_secs(300);
 /// How long before it signs a key is published: whoever asks at least daily never meets a token whose key they do not know.
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(24 * 3600);
-/// The same for a key that somebody asked for: each api replica reads its folder every minute, what keeps that folder (a kubelet)
-/// takes as long, and twice [`JWKS_CACHED`] is for verifiers.
+/// The same for a key that somebody asked for: each api replica reads its folder every minute, the kubelet that fills it looks about as
+/// often (<https://kubernetes.io/docs/concepts/configuration/secret/#mounted-secrets-are-updated-automatically>), and twice [`JWKS_CACHED`] is for verifiers.
 pub const PUBLISHED_AHEAD_WHEN_ASKED: Duration = Duration::from_secs(15 * 60);
 /// How long after its successor began to sign a key still verifies: tokens made with it live an hour at most, and another
 /// hour is for processes that have not read the new key yet.

@@ -16,8 +16,8 @@ use crate::{
     workload::{self, Base},
 };
 
-/// Between two looks at the folder of keys: a rotation by whoever keeps it reaches every replica in this time, and signs a day
-/// later.
+/// Between two looks at the folder of keys: a rotation by whoever keeps it reaches every replica in this time, and signs a quarter of an
+/// hour later at the earliest.
 const READ_KEYS_EVERY: Duration = Duration::from_secs(60);
 
 impl Process for ApiProcess {
