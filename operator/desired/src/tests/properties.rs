@@ -251,8 +251,8 @@ fn an_operators_upgrade_or_a_rotation_touches_only_what_it_must() {
         let pairs = of(&before).into_iter().zip(of(&renewed));
         pairs.filter(|(before, after)| before != after).map(|((name, _), _)| name).collect()
     };
-    assert_eq!(anew("Deployment"), ["full-api"], "who takes tokens hears of new ones");
-    assert_eq!(anew("StatefulSet"), ["full-redis"], "who takes passwords hears of new ones");
+    assert_eq!(anew("Deployment"), ["chat-api"], "who takes tokens hears of new ones");
+    assert_eq!(anew("StatefulSet"), ["chat-redis"], "who takes passwords hears of new ones");
     let names = |desired: &Desired| desired.secrets().cloned().collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
 }
