@@ -20,4 +20,5 @@ mod kube_rights;
 mod kube_rotation;
 mod kube_samples;
 mod kube_scaling;
+mod kube_scope;
 mod kube_upgrade;

@@ -1,8 +1,8 @@
 //! The operator's chart, and the manifests for people without Helm that are made from it.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, fs};
 
-use klatch_tests::kube::helm;
+use klatch_tests::kube::charts::{root, run, template};
 
 const FILE: &str = "deploy/klatch-operator.yaml";
 /// What Helm leaves to whoever installs.
@@ -17,22 +17,6 @@ metadata:
   labels:
     pod-security.kubernetes.io/enforce: restricted
 ";
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn run(arguments: &[&str]) -> Result<String, String> {
-    let said = Command::new(helm()).args(arguments).current_dir(root()).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
-}
-
-fn template(more: &[&str]) -> Result<String, String> {
-    let chart =
-        ["template", "klatch-operator", "charts/klatch-operator", "--namespace=klatch", "--kube-version=1.34.0"];
-    run(&[&chart, more].concat())
-}
 
 #[test]
 fn both_charts_are_without_fault() {

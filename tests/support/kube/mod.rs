@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod brokers;
+pub mod charts;
 pub mod chat;
 pub mod cluster;
 pub mod container;

@@ -160,6 +160,15 @@ pub async fn until_at_most(patience: Duration, what: &str, mut so: impl AsyncFnM
 pub fn kubeconfig_of_account(plane: &ControlPlane) -> (TempDir, PathBuf) {
     let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/klatch-operator.yaml");
     plane.kubectl().must(&["apply", "-f", manifests]);
+    kubeconfig_by_token(plane)
+}
+
+/// The same, with the rights that the account has there already.
+///
+/// # Panics
+/// When there is no such account.
+#[must_use]
+pub fn kubeconfig_by_token(plane: &ControlPlane) -> (TempDir, PathBuf) {
     let token = plane.kubectl().must(&["create", "token", "klatch-operator", "--namespace=klatch"]);
     kubeconfig_with_user(plane, |_| format!("token: {}", token.trim()))
 }
