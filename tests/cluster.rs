@@ -5,8 +5,11 @@
 #![allow(unreachable_pub, reason = "what modules of one test binary share goes nowhere else")]
 
 mod cluster_chat;
+mod cluster_handover;
 mod cluster_kills;
 mod cluster_node;
+mod cluster_outage;
 mod cluster_rotation;
+mod cluster_route;
 mod cluster_scaling;
 mod cluster_services;

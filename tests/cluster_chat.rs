@@ -51,7 +51,7 @@ async fn read(client: &Client, room: RoomId) -> Vec<String> {
 }
 
 /// Two people who speak with each other, and what they have read.
-struct Pair {
+pub struct Pair {
     ada: Client,
     bob: Client,
     room: RoomId,
@@ -71,7 +71,8 @@ pub async fn read_all(client: &Client, room: RoomId) -> Vec<String> {
 }
 
 impl Pair {
-    async fn meet(server: &str, by: &str) -> Self {
+    /// Two who are new, by any server.
+    pub async fn meet(server: &str, by: &str) -> Self {
         let (ada, bob) = (sign_up(server, &format!("ada-{by}")).await, sign_up(server, &format!("bob-{by}")).await);
         let other = ada.find_user(&format!("bob-{by}")).await.unwrap().unwrap();
         let room = ada.open_direct(other.id).await.unwrap().id;
@@ -80,6 +81,12 @@ impl Pair {
         pair.bob.say(room, "good morning to you").await.unwrap().await.unwrap();
         assert_eq!(read(&pair.bob, room).await, ["good morning", "good morning to you"], "by {by}");
         pair
+    }
+
+    /// Both go.
+    pub async fn leave(self) {
+        self.ada.close().await;
+        self.bob.close().await;
     }
 
     /// Ada speaks all the time while each gateway is deleted once; then everything is there, once and in order.
@@ -198,8 +205,7 @@ async fn two_charts_and_ten_lines_let_people_chat_until_nothing_of_it_is_left() 
     check_nothing_was_refused(&cluster.requests()[asked..]);
 
     // A gateway that holds people lets them go in its own time.
-    pair.ada.close().await;
-    pair.bob.close().await;
+    pair.leave().await;
     for release in ["klatch-operator", "klatch-operator-crds"] {
         run_helm(cluster, &["uninstall", "--wait", "--timeout=60s", release]);
     }

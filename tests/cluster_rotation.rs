@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster_chat::{read_all, sign_up};
 
-/// Two halves, each with a Job, a start of Redis and a rollout of four Deployments, whose old pods take up to 100 s to end.
+/// Two halves, each with a Job, a start of Redis and a rollout of four Deployments, whose old pods take up to 70 s to end.
 const ROTATED_WITHIN: Duration = Duration::from_secs(900);
 /// Between two messages of somebody who speaks, and between two who sign in.
 const PACE: Duration = Duration::from_millis(250);

@@ -17,6 +17,9 @@ use serde_json::Value;
 
 /// Connections a gateway shall hold on average.
 const TARGET: usize = 200;
+/// Connections that one may hold before another is made, of [`TARGET`], in percent: an autoscaler lets a tenth pass
+/// (`--horizontal-pod-autoscaler-tolerance`).
+const TOLERATED_PERCENT: usize = 110;
 /// Sockets that come. `KLATCH_CLUSTER_SOCKETS=3000` asks for more.
 const SOCKETS: usize = 1_000;
 /// Sockets that stay on the two gateways that were there first.
@@ -121,7 +124,7 @@ async fn gateways_follow_real_sockets_and_the_emptiest_go_first() {
     let standing = Standing::shared();
     let chat = &standing.chat;
     let old: BTreeSet<String> = gateways(chat).into_keys().collect();
-    let most = sockets.div_ceil(TARGET);
+    let (most, enough) = (sockets.div_ceil(TARGET), sockets.div_ceil(TARGET * TOLERATED_PERCENT / 100));
     // Twice as many each quarter of a minute; down when the order of deletion, kept once a minute, is surely current.
     scale(
         chat,
@@ -139,12 +142,14 @@ async fn gateways_follow_real_sockets_and_the_emptiest_go_first() {
     let all_here = async || Counts::get(&crowd.counts.connected) == sockets as u64;
     chat.until_within("all have come", NEVER, all_here).await;
     println!("{sockets} sockets have come after {:?}", begun.elapsed());
+    let mut came = 0;
     chat.until_within("gateways come", NEVER, async || {
         let now = gateways(chat);
-        now.len() == most && now.values().all(|one| one.ready) && connections(chat).len() == most
+        came = now.len();
+        came >= enough && now.values().all(|one| one.ready) && connections(chat).len() == came
     })
     .await;
-    println!("{most} gateways are ready after {:?}; {}", begun.elapsed(), chat.must(&["get", "hpa"]));
+    println!("{came} gateways are ready after {:?}; {}", begun.elapsed(), chat.must(&["get", "hpa"]));
     who_came_gets_a_share(chat, &old, &crowd).await;
     assert_eq!(Counts::get(&crowd.counts.drained), 0, "no gateway went");
 

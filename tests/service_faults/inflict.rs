@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use klatch_domain::RoomId;
-use klatch_tests::{platform::Part, writers::Acknowledged};
+use klatch_tests::{
+    platform::Part,
+    writers::{Acknowledged, latency::latencies},
+};
 
 use super::{
     plan::{Episode, Fault},
@@ -112,9 +115,9 @@ async fn full_queue(stage: &mut Stage) -> String {
 /// The rooms of one shard are written as ever while the other one is down.
 async fn outage(stage: &mut Stage, episode: &Episode) -> String {
     let other = stage.cast.groups[(episode.shard + 1) % stage.cast.groups.len()].clone();
-    take_acknowledged(stage);
+    let _ = stage.cast.take_acknowledged();
     tokio::time::sleep(NORMAL).await;
-    let normal = of_rooms(&take_acknowledged(stage), &other);
+    let normal = of_rooms(&stage.cast.take_acknowledged(), &other);
     let refused = stage.cast.desk.refusals().get("busy").copied().unwrap_or_default();
     let part = Part::Shard(episode.shard);
     stage.platform.kill(part);
@@ -122,7 +125,7 @@ async fn outage(stage: &mut Stage, episode: &Episode) -> String {
     while began.elapsed() < episode.lasts {
         tokio::time::sleep(PIECE).await;
         stage.all_well();
-        let mut piece = of_rooms(&take_acknowledged(stage), &other);
+        let mut piece = of_rooms(&stage.cast.take_acknowledged(), &other);
         counts.push(piece.len());
         all.append(&mut piece);
     }
@@ -138,22 +141,6 @@ async fn outage(stage: &mut Stage, episode: &Episode) -> String {
     )
 }
 
-fn latencies(acknowledged: Vec<Duration>) -> String {
-    let count = acknowledged.len();
-    let [half, most] = [50, 99].map(|percent| percentile(acknowledged.clone(), percent));
-    format!("{count} acks, p50 {half:.0?}, p99 {most:.0?}")
-}
-
-fn take_acknowledged(stage: &Stage) -> Vec<Acknowledged> {
-    stage.cast.writers.iter().flat_map(|writer| std::mem::take(&mut writer.journal.lock().acknowledged)).collect()
-}
-
 fn of_rooms(acknowledged: &[Acknowledged], rooms: &[RoomId]) -> Vec<Duration> {
     acknowledged.iter().filter(|one| rooms.contains(&one.room)).map(|one| one.after).collect()
-}
-
-fn percentile(mut latencies: Vec<Duration>, percent: usize) -> Duration {
-    latencies.sort_unstable();
-    let place = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
-    latencies.get(place).copied().unwrap_or_default()
 }

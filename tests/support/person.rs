@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{SinkExt, StreamExt};
@@ -28,6 +28,14 @@ use crate::encrypted_front::AUTHORITY;
 
 /// How long a test waits for something that must come: generous, as it only bounds a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Before a busy server is asked again.
+const LATER: Duration = Duration::from_millis(200);
+
+/// Whether a server says that the same request may come again, and there is time for it.
+fn is_busy(status: u16, until: Instant) -> bool {
+    status == StatusCode::SERVICE_UNAVAILABLE.as_u16() && Instant::now() < until
+}
 
 /// A client for HTTP that believes the tests' own authority, and speaks from this address of the machine if one is given.
 #[must_use]
@@ -71,19 +79,33 @@ pub struct Person {
 }
 
 impl Person {
-    /// Signs up and in.
+    /// Signs up and in, at a server that may be busy.
     pub async fn sign_up(server: &str, name: &str) -> Self {
         let http = http_client(None);
         let body = json!({"username": name, "password": PASSWORD});
-        let answer = http.post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
-        assert_eq!(answer.status(), StatusCode::CREATED, "sign up {name}: {}", answer.text().await.unwrap_or_default());
-        Self::sign_in(server, name).await
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = http.post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
+            let status = answer.status();
+            if status == StatusCode::CREATED {
+                return Self::sign_in(server, name).await;
+            }
+            let said = answer.text().await.unwrap_or_default();
+            assert!(is_busy(status.as_u16(), until), "sign up {name}: {status} {said}");
+            tokio::time::sleep(LATER).await;
+        }
     }
 
-    /// Signs in on one more device.
+    /// Signs in on one more device, at a server that may be busy.
     pub async fn sign_in(server: &str, name: &str) -> Self {
-        let answer = Self::try_sign_in(server, name, PATIENCE).await.expect("an answer");
-        answer.unwrap_or_else(|status| panic!("sign in {name}: {status}"))
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_sign_in(server, name, PATIENCE).await.expect("an answer") {
+                Ok(person) => return person,
+                Err(status) => assert!(is_busy(status, until), "sign in {name}: {status}"),
+            }
+            tokio::time::sleep(LATER).await;
+        }
     }
 
     /// Signs in at a server that may be gone, or stand still. Answers what it said when that was not 201.

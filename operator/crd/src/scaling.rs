@@ -152,7 +152,7 @@ pub struct Scaling {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drain {
-    /// Time over which a replica that stops closes its connections, so that they do not all come back at once: 60s.
+    /// Time over which a replica that stops closes its connections, so that they do not all come back at once: 45s.
     #[serde(default = "Drain::default_period")]
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-validations" = rules::DRAIN_PERIOD))]
     pub period: String,
@@ -160,14 +160,14 @@ pub struct Drain {
 
 impl Drain {
     fn default_period() -> String {
-        "60s".to_owned()
+        "45s".to_owned()
     }
 
     /// In whole seconds. The rule of the field lets nothing else through; what it refuses counts as its default.
     #[must_use]
     pub fn seconds(&self) -> u64 {
         let number = |suffix| self.period.strip_suffix(suffix).and_then(|number: &str| number.parse::<u64>().ok());
-        number('s').or_else(|| number('m').map(|minutes| minutes * 60)).unwrap_or(60)
+        number('s').or_else(|| number('m').map(|minutes| minutes * 60)).unwrap_or(45)
     }
 }
 

@@ -12,7 +12,7 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use klatch_crd::{Pod, PostgresConnection, Provider};
-use klatch_settings::place;
+use klatch_settings::{STOP_SECONDS, place};
 
 use crate::{
     Context, Login, Object, Role, Texts, configuration,
@@ -26,8 +26,10 @@ use crate::{
 
 /// Between a pod's end being asked for and its process hearing of it, seconds: load balancers learn of it meanwhile.
 const BEFORE_STOP_SECONDS: i64 = 10;
-/// What a stop takes beside the drain, seconds: the last publishes, the last batch, the links.
-const STOP_SECONDS: i64 = 30;
+/// Between a process's own end of patience and its being killed, seconds: it says what it left, and goes.
+const LAST_WORDS_SECONDS: i64 = 5;
+/// What a migration may take to end when it is told to, seconds: its statement is rolled back.
+const MIGRATE_STOP_SECONDS: i64 = 30;
 /// A replica that has been ready for so long counts as available, seconds.
 const MIN_READY_SECONDS: i32 = 5;
 /// Tries of a migration before it counts as failed; each failure says why in its log.
@@ -63,12 +65,14 @@ fn config(context: &Context<'_>, role: Role) -> (String, Object) {
     configuration::files(context, role, role.name(), files)
 }
 
+/// Until a pod is killed, seconds: a bound, and no wait. It is no longer than what the process takes for itself, as whoever deletes a
+/// namespace waits for it: Kubernetes looks again after half of the longest (`ResourcesRemainingError` of its namespace controller).
 fn grace(context: &Context<'_>, role: Role) -> i64 {
     let drain = match role {
         Role::Gateway => i64::try_from(context.spec().gateway.drain.seconds()).unwrap_or(0),
         _ => 0,
     };
-    BEFORE_STOP_SECONDS + drain + STOP_SECONDS
+    BEFORE_STOP_SECONDS + drain + i64::from(STOP_SECONDS) + LAST_WORDS_SECONDS
 }
 
 fn deployment(context: &Context<'_>, role: Role, config: &str) -> Object {
@@ -315,7 +319,7 @@ pub(crate) fn migrate(context: &Context<'_>) -> Vec<Object> {
         spec: Some(JobSpec {
             backoff_limit: Some(MIGRATE_TRIES - 1),
             active_deadline_seconds: Some(MIGRATE_SECONDS),
-            template: pod::template(context, Role::Migrate, labels, Said::default(), STOP_SECONDS, pod),
+            template: pod::template(context, Role::Migrate, labels, Said::default(), MIGRATE_STOP_SECONDS, pod),
             ..JobSpec::default()
         }),
         status: None,

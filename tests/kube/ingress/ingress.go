@@ -1,5 +1,5 @@
-// Package ingress lets Debian's HAProxy or NGINX do what the Ingresses of a cluster say, on the node: the one thing of a platform
-// that a ChatCluster needs and a plain Kubernetes has not.
+// Package ingress lets Debian's HAProxy or NGINX do what the Ingresses and HTTPRoutes of a cluster say, on the node: the one thing of a
+// platform that a ChatCluster needs and a plain Kubernetes has not.
 package ingress
 
 import (
@@ -13,10 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	core "k8s.io/api/core/v1"
-	net "k8s.io/api/networking/v1"
-	kinds "k8s.io/apimachinery/pkg/api/errors"
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -39,6 +37,8 @@ type listen struct {
 
 type balancer struct {
 	client     kubernetes.Interface
+	dynamic    dynamic.Interface
+	name       string
 	product    product
 	folder     string
 	listen     listen
@@ -49,82 +49,57 @@ type balancer struct {
 
 // NewCommand is the part `ingress`. What comes after its flags is the command that becomes a program of the balancer's.
 func NewCommand() *cobra.Command {
-	var kubeconfig, name string
+	var kubeconfig string
 	b := balancer{}
 	command := &cobra.Command{
 		Use: "ingress",
 		RunE: func(_ *cobra.Command, program []string) error {
-			var known bool
-			if b.product, known = products[name]; !known {
-				return fmt.Errorf("there is no balancer %q: haproxy or nginx", name)
+			var isKnown bool
+			if b.product, isKnown = products[b.name]; !isKnown {
+				return fmt.Errorf("there is no balancer %q: haproxy or nginx", b.name)
 			}
 			b.program = program
 			var err error
 			if b.client, err = watch.Client(kubeconfig); err != nil {
 				return err
 			}
-			factory := informers.NewSharedInformerFactory(b.client, 0)
-			ingresses := factory.Networking().V1().Ingresses()
-			services := factory.Core().V1().Services()
-			secrets := factory.Core().V1().Secrets()
-			watched := []cache.SharedIndexInformer{ingresses.Informer(), services.Informer(), secrets.Informer()}
+			if b.dynamic, err = watch.Dynamic(kubeconfig); err != nil {
+				return err
+			}
 			ctx := context.Background()
+			factory := informers.NewSharedInformerFactory(b.client, 0)
+			known := cluster{
+				ingresses: factory.Networking().V1().Ingresses(),
+				services:  factory.Core().V1().Services(),
+				secrets:   factory.Core().V1().Secrets(),
+			}
+			// Nobody waits for these: a cluster may come to know them later, or never.
+			optional := dynamicinformer.NewDynamicSharedInformerFactory(b.dynamic, 0)
+			known.gateways, known.httpRoutes = optional.ForResource(gateways), optional.ForResource(httpRoutes)
+			watched := []cache.SharedIndexInformer{
+				known.ingresses.Informer(), known.services.Informer(), known.secrets.Informer(),
+				known.gateways.Informer(), known.httpRoutes.Informer(),
+			}
+			optional.Start(ctx.Done())
 			return watch.Run(ctx, factory, watched, func() error {
-				all, err := ingresses.Lister().List(labels.Everything())
+				table, err := known.table()
 				if err != nil {
 					return err
 				}
-				routes, certificates := []route{}, map[string]*core.Secret{}
-				for _, one := range all {
-					for _, rule := range one.Spec.Rules {
-						routes = append(routes, routesOf(rule, func(name string) string {
-							service, err := services.Lister().Services(one.Namespace).Get(name)
-							if err != nil {
-								return ""
-							}
-							return service.Spec.ClusterIP
-						})...)
-					}
-					for _, tls := range one.Spec.TLS {
-						// One that is not there yet comes as a change.
-						if secret, err := secrets.Lister().Secrets(one.Namespace).Get(tls.SecretName); err == nil {
-							for _, host := range tls.Hosts {
-								certificates[host] = secret
-							}
-						}
-					}
-				}
-				if err := b.configure(routes, certificates); err != nil {
+				if err := b.configure(table.routes, table.certificates); err != nil {
 					return err
 				}
-				return b.tell(ctx, all)
+				return errors.Join(b.tellIngresses(ctx, table.ingresses), b.tellHTTPRoutes(ctx, table.httpRoutes))
 			})
 		},
 	}
 	command.Flags().StringVar(&kubeconfig, "kubeconfig", "", "how to reach the apiserver")
-	command.Flags().StringVar(&name, "balancer", "haproxy", "haproxy or nginx")
+	command.Flags().StringVar(&b.name, "balancer", "haproxy", "haproxy or nginx")
 	command.Flags().StringVar(&b.folder, "folder", "", "where it is configured")
 	command.Flags().StringVar(&b.listen.address, "address", "", "where it listens")
 	command.Flags().IntVar(&b.listen.port, "port", 80, "where it listens without TLS")
 	command.Flags().IntVar(&b.listen.tlsPort, "tls-port", 443, "where it listens with TLS")
 	return command
-}
-
-func routesOf(rule net.IngressRule, addressOf func(service string) string) (routes []route) {
-	if rule.HTTP == nil {
-		return nil
-	}
-	for _, path := range rule.HTTP.Paths {
-		service := path.Backend.Service
-		if service == nil || service.Port.Number == 0 {
-			continue
-		}
-		if address := addressOf(service.Name); address != "" {
-			exact := path.PathType != nil && *path.PathType == net.PathTypeExact
-			routes = append(routes, route{rule.Host, path.Path, exact, fmt.Sprintf("%s:%d", address, service.Port.Number)})
-		}
-	}
-	return routes
 }
 
 // Writes what follows from the routes, and lets the balancer read it if it is news.
@@ -178,21 +153,4 @@ func (b *balancer) read(file string) error {
 		os.Exit(1)
 	}()
 	return nil
-}
-
-// Says in each Ingress where it is reached.
-func (b *balancer) tell(ctx context.Context, all []*net.Ingress) error {
-	var failed []error
-	for _, one := range all {
-		if known := one.Status.LoadBalancer.Ingress; len(known) == 1 && known[0].IP == b.listen.address {
-			continue
-		}
-		told := one.DeepCopy()
-		told.Status.LoadBalancer.Ingress = []net.IngressLoadBalancerIngress{{IP: b.listen.address}}
-		_, err := b.client.NetworkingV1().Ingresses(one.Namespace).UpdateStatus(ctx, told, meta.UpdateOptions{})
-		if err != nil && !kinds.IsNotFound(err) {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -17,13 +19,30 @@ const again = time.Second
 
 // Client is what the file of a kubeconfig leads to.
 func Client(kubeconfig string) (*kubernetes.Clientset, error) {
+	config, err := read(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfig(config)
+}
+
+// Dynamic is the same for kinds that are no part of Kubernetes.
+func Dynamic(kubeconfig string) (*dynamic.DynamicClient, error) {
+	config, err := read(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	return dynamic.NewForConfig(config)
+}
+
+func read(kubeconfig string) (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig %s: %w", kubeconfig, err)
 	}
 	// One node, a handful of objects: limits of a client's own would only slow a test down.
 	config.QPS = -1
-	return kubernetes.NewForConfig(config)
+	return config, nil
 }
 
 // Run calls act at the beginning and after every change, one call at a time, until the context ends. Changes that come while it

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     person::Person,
-    writers::{Desk, Order, Way, Writer, oracle::Oracle},
+    writers::{Acknowledged, Desk, Order, Way, Writer, oracle::Oracle},
 };
 use follower::Follower;
 
@@ -114,6 +114,12 @@ impl Cast {
         if tokio::time::timeout(CONVERGE_WITHIN, stored).await.is_err() {
             panic!("nothing is stored any more; refused: {:?}", self.desk.refusals());
         }
+    }
+
+    /// What was acknowledged since this was last asked.
+    #[must_use]
+    pub fn take_acknowledged(&self) -> Vec<Acknowledged> {
+        self.writers.iter().flat_map(|writer| std::mem::take(&mut writer.journal.lock().acknowledged)).collect()
     }
 
     /// Lets the guest into the first group, or shows them out; asked for until it is done.

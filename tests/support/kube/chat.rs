@@ -192,20 +192,35 @@ impl<'a> Chat<'a> {
         self.must(&["get", "pods", "-o", of]).lines().map(str::to_owned).collect()
     }
 
-    /// Leads in by a load balancer; the address, on a loopback port of its own.
+    /// Leads in by a load balancer and the Ingress; the address, on a loopback port of its own.
     ///
     /// # Panics
     /// When the balancer does not come.
     #[must_use]
     pub fn open(&self, balancer: Balancer) -> (String, Proxy) {
+        let told = ["get", "ingress", "chat", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
+        self.open_once(balancer, || self.run(&told).output == self.cluster.address())
+    }
+
+    /// The same by the HTTPRoute.
+    ///
+    /// # Panics
+    /// When the balancer does not come.
+    #[must_use]
+    pub fn open_route(&self, balancer: Balancer) -> (String, Proxy) {
+        let by = format!("{{.status.parents[?(@.controllerName==\"klatch.dev/{}\")]", balancer.part().0);
+        let told = format!("jsonpath={by}.conditions[?(@.type==\"Accepted\")].status}}");
+        self.open_once(balancer, || self.run(&["get", "httproute", "chat", "-o", &told]).output == "True")
+    }
+
+    fn open_once(&self, balancer: Balancer, mut is_told: impl FnMut() -> bool) -> (String, Proxy) {
         let (part, port) = balancer.part();
         let address: IpAddr = self.cluster.address().parse().expect("an address");
         // One serves all ChatClusters of a node.
         if std::net::TcpStream::connect((address, port)).is_err() {
             self.cluster.start_part(part);
         }
-        let told = ["get", "ingress", "chat", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
-        self.cluster.wait_until("the Ingress says where it is reached", || self.must(&told) == self.cluster.address());
+        self.cluster.wait_until("the balancer says that it leads there", &mut is_told);
         self.cluster.wait_until("the balancer listens", || std::net::TcpStream::connect((address, port)).is_ok());
         let proxy = Proxy::before(SocketAddr::new(address, port));
         (format!("https://localhost:{}", proxy.port()), proxy)

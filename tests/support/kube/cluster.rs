@@ -58,6 +58,16 @@ impl Cluster {
         &self.address
     }
 
+    /// The network namespace that its node and all pods are in, and the name of the cgroup of all that runs there.
+    ///
+    /// # Panics
+    /// When the folder does not say.
+    #[must_use]
+    pub fn network_namespace(&self) -> String {
+        let settings = fs::read_to_string(self.folder.join("settings")).expect("settings of a cluster");
+        settings.lines().find_map(|line| line.strip_prefix("netns=")).expect("a network namespace").to_owned()
+    }
+
     /// The file by which whoever holds it may do everything.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {

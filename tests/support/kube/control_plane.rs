@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use super::{audit::Request, built, kubectl::Kubectl, part::Part, script, sweeper::Sweeper};
+use super::{audit::Request, gateway_api, kubectl::Kubectl, part::Part, script, sweeper::Sweeper};
 use crate::services::process::free_port;
 
 /// No start takes that long, but for the build of the binary, which has none; this only ends a test whose server never answers.
@@ -110,14 +110,7 @@ impl ControlPlane {
     /// # Panics
     /// When it refuses them.
     pub fn create_gateway_api(&self) {
-        let file = built("gateway-api.yaml");
-        self.kubectl().must(&["create", "-f", &file.display().to_string()]);
-        self.kubectl().must(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd/httproutes.gateway.networking.k8s.io",
-        ]);
+        gateway_api::create(&self.kubectl());
     }
 
     /// Every request that the apiserver has answered so far, in order.

@@ -2,6 +2,7 @@
 //! [`oracle`] believes.
 
 mod http;
+pub mod latency;
 pub mod oracle;
 mod web_socket;
 

@@ -24,8 +24,8 @@ pub use part::{
     TlsMode, TlsSettings, TopologySettings, TraceSettings,
 };
 pub use process::{
-    ApiProcess, GatewayProcess, MessageServiceProcess, MigrateProcess, NotificationServiceProcess, RoleSettings,
-    RolesSettings,
+    ApiProcess, DRAIN_SECONDS, GatewayProcess, MessageServiceProcess, MigrateProcess, NotificationServiceProcess,
+    RoleSettings, RolesSettings, STOP_SECONDS,
 };
 pub use read::{SettingsError, read_file, read_text};
 pub use secret::{Secret, secret};

@@ -16,7 +16,7 @@ fn the_smallest_manifest_is_read_with_its_defaults() {
     let read = Checker::default().read_manifest(&smallest()).unwrap();
     assert_eq!(read.spec.messages.slots, 256);
     assert_eq!(read.spec.broker.topology, crate::Topology::default());
-    assert_eq!(read.spec.gateway.drain.period, "60s");
+    assert_eq!(read.spec.gateway.drain.period, "45s");
 }
 
 #[test]

@@ -14,10 +14,11 @@ use crate::{
 
 /// The image when nothing is said.
 const IMAGE: &str = "postgres:17";
-/// Seconds that a fast shutdown may take: a checkpoint of everything that is dirty. Kubernetes looks again at a namespace that is
-/// deleted after half of the longest of its pods' (`ResourcesRemainingError` of its namespace controller): no longer
-/// than a gateway's, so.
-const STOP_SECONDS: i64 = 100;
+/// Seconds that a fast shutdown may take beside its checkpoint: transactions are rolled back, walsenders send the rest.
+const STOP_SECONDS: u64 = 30;
+/// What the checkpoint of a shutdown writes in a second, at least, megabytes: all shared buffers may be dirty, in pages of 8 KB that
+/// lie here and there on a volume in a network. Who is killed in it loses nothing, and starts with a recovery.
+const CHECKPOINT_MEGABYTES_A_SECOND: u64 = 32;
 /// Tries of ten seconds that a start may take: a recovery after a crash replays what was written since the last checkpoint.
 const STARTUP_TRIES: i32 = 180;
 
@@ -38,10 +39,11 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
 fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> Vec<Object> {
     let name = context.names.postgres(part);
     let resources = said.and_then(|one| one.resources.as_ref());
+    let memory = size::memory_limit(Role::Postgres, resources);
     let mut files = configuration::user_files();
     files.extend(texts([
         ("settings.yaml", &settings::yaml(&PostgresDependency::default())),
-        ("postgresql.conf", &postgresql_conf(size::memory_limit(Role::Postgres, resources))),
+        ("postgresql.conf", &postgresql_conf(memory)),
         ("pg_hba.conf", PG_HBA),
     ]));
     // The same for all with the same memory: one ConfigMap serves them.
@@ -64,7 +66,7 @@ fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> 
         resources,
         scheduling: said.and_then(|one| one.scheduling.as_ref()),
         parallel: false,
-        grace: STOP_SECONDS,
+        grace: stop_seconds(memory),
         environment: Vec::new(),
         readiness: ask(Role::Postgres),
         startup_tries: STARTUP_TRIES,
@@ -76,11 +78,23 @@ fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> 
 const PG_HBA: &str =
     "# TYPE DATABASE USER ADDRESS METHOD\nlocal all all scram-sha-256\nhost all all all scram-sha-256\n";
 
+/// The part of the memory that is shared buffers.
+const SHARED_BUFFERS: u64 = 4;
+
+fn megabytes(memory: u64, share: u64) -> u64 {
+    (memory / share / (1024 * 1024)).max(32)
+}
+
+fn stop_seconds(memory: u64) -> i64 {
+    let seconds = STOP_SECONDS + megabytes(memory, SHARED_BUFFERS) / CHECKPOINT_MEGABYTES_A_SECOND;
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
 /// A quarter of the memory for shared buffers is PostgreSQL's own advice
 /// (<https://www.postgresql.org/docs/17/runtime-config-resource.html>); `wal_level` is what moves of slots take, and cannot be
 /// changed without a restart later.
 fn postgresql_conf(memory: u64) -> String {
-    let megabytes = |share: u64| (memory / share / (1024 * 1024)).max(32);
+    let megabytes = |share: u64| megabytes(memory, share);
     let run = place::RUN;
     format!(
         "listen_addresses = '*'\n\
@@ -102,7 +116,7 @@ fn postgresql_conf(memory: u64) -> String {
          log_lock_waits = on\n\
          # Many small queries of known shape: compiling them costs more than it saves.\n\
          jit = off\n",
-        megabytes(4),
+        megabytes(SHARED_BUFFERS),
         megabytes(2),
         megabytes(16),
     )

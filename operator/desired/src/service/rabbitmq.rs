@@ -13,8 +13,9 @@ use crate::{
 
 /// The image when nothing is said. Its management plugin is turned on by the operator.
 const IMAGE: &str = "rabbitmq:4";
-/// Seconds that a stop may take: queues hand over their leaders. No longer than PostgreSQL's, for the same reason.
-const STOP_SECONDS: i64 = 100;
+/// Seconds that a stop may take: connections and queues are closed. What is confirmed is on disk of most brokers, whatever becomes of
+/// this one.
+const STOP_SECONDS: i64 = 60;
 /// Tries of ten seconds that a start may take: peers wait for each other.
 const STARTUP_TRIES: i32 = 30;
 /// Seconds between heartbeats: a silent peer is given up after about twice that.

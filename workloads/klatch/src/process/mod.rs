@@ -25,7 +25,8 @@ use anyhow::Context;
 use axum::Router;
 use klatch_service_kit::{panic::spawn_critical, shutdown::Shutdown, trace};
 use klatch_settings::{
-    Check, ENV_ADMIN_LISTEN, ENV_LISTEN, ENV_SETTINGS, Secret, SettingsError, TraceSettings, read_file, secret,
+    Check, ENV_ADMIN_LISTEN, ENV_LISTEN, ENV_SETTINGS, STOP_SECONDS, Secret, SettingsError, TraceSettings, read_file,
+    secret,
 };
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -37,9 +38,6 @@ use crate::{
     up::{banner, ended_by, runtime, start_telemetry, url_of},
     workload::Base,
 };
-
-/// What a stop takes beside the drain: the last publishes, the last batch, the links.
-const STOP_BESIDE_DRAIN: Duration = Duration::from_secs(15);
 
 /// `klatch gateway|message-service|notification-service|api`
 #[derive(Debug, clap::Args)]
@@ -170,7 +168,7 @@ async fn live<P: Process>(mut settings: P) -> anyhow::Result<ExitCode> {
     }
 
     shutdown.requested().await;
-    let within = settings.drain() + STOP_BESIDE_DRAIN;
+    let within = settings.drain() + Duration::from_secs(STOP_SECONDS.into());
     match tokio::time::timeout(within, (running.stop)(serving)).await {
         Ok(()) => tracing::info!("stopped"),
         Err(_) => tracing::warn!("not everything ended within {} s; the rest is left as it is", within.as_secs()),
