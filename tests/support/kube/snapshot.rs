@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use klatch_controller::{
     kind::{KINDS, Kind},
-    plan::stamp::APPLIED,
+    plan::{data::USED_BY, stamp::APPLIED},
 };
 use kube_client::{Api, Client, api::ListParams};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::stand_in::list;
 const HASH: usize = 8;
 
 /// What is so in a namespace: every object of a kind of ours, without what the server gives each anew. Secrets only by name and
-/// keys, and whether somebody owns them.
+/// keys, who uses them, and whether somebody owns them.
 ///
 /// # Panics
 /// When it cannot be listed.
@@ -78,7 +78,8 @@ async fn secrets(client: &Client, namespace: &str) -> Vec<String> {
         let file = |key: String| if key.ends_with(".key.json") { "KEY.key.json".to_owned() } else { key };
         let keys: Vec<_> = secret.data.unwrap_or_default().into_keys().map(file).collect();
         let owned = secret.metadata.owner_references.is_some();
-        format!("Secret {} {keys:?}, owned: {owned}", secret.metadata.name.unwrap_or_default())
+        let user = secret.metadata.annotations.unwrap_or_default().remove(USED_BY);
+        format!("Secret {} {keys:?}, used by {user:?}, owned: {owned}", secret.metadata.name.unwrap_or_default())
     };
     list.into_iter().map(of).collect()
 }
