@@ -91,7 +91,7 @@ async fn it_says_what_an_apply_then_does() {
     );
     let (code, said) = person.plan(&changed);
     assert_eq!(code, 1, "{said}");
-    for line in ["replicas of Deployment chat-api: 2 now, 3 then", "terminationGracePeriodSeconds: 130"] {
+    for line in ["replicas of Deployment chat-api: 2 now, 3 then", "terminationGracePeriodSeconds: 115"] {
         assert!(said.contains(line), "{line} in {said}");
     }
     assert!(!said.contains("chat-main-0"), "databases stay as they are: {said}");
