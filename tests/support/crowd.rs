@@ -72,7 +72,7 @@ impl Crowd {
     pub async fn come(server: &str, address: &str, prefix: &str, sockets: usize) -> Self {
         let names = (0..sockets.div_ceil(SOCKETS_EACH)).map(|number| format!("{prefix}{number}"));
         let people: Vec<Person> = stream::iter(names)
-            .map(|name| async move { Person::sign_up(server, &name).await.at(address) })
+            .map(|name| async move { Person::sign_up_at_busy(server, &name).await.at(address) })
             .buffered(AT_ONCE)
             .collect()
             .await;

@@ -32,9 +32,19 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Before a busy server is asked again.
 const LATER: Duration = Duration::from_millis(200);
 
-/// Whether a server says that the same request may come again, and there is time for it.
-fn is_busy(status: u16, until: Instant) -> bool {
-    status == StatusCode::SERVICE_UNAVAILABLE.as_u16() && Instant::now() < until
+/// Asks a server again for as long as it says that it is busy (503).
+async fn unless_busy<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, (u16, String)>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err((status, said)) => {
+                let busy = status == StatusCode::SERVICE_UNAVAILABLE.as_u16();
+                assert!(busy && Instant::now() < until, "{what}: {status} {said}");
+            }
+        }
+        tokio::time::sleep(LATER).await;
+    }
 }
 
 /// A client for HTTP that believes the tests' own authority, and speaks from this address of the machine if one is given.
@@ -79,33 +89,42 @@ pub struct Person {
 }
 
 impl Person {
-    /// Signs up and in, at a server that may be busy.
+    /// Signs up and in.
     pub async fn sign_up(server: &str, name: &str) -> Self {
-        let http = http_client(None);
-        let body = json!({"username": name, "password": PASSWORD});
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let answer = http.post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
-            let status = answer.status();
-            if status == StatusCode::CREATED {
-                return Self::sign_in(server, name).await;
-            }
-            let said = answer.text().await.unwrap_or_default();
-            assert!(is_busy(status.as_u16(), until), "sign up {name}: {status} {said}");
-            tokio::time::sleep(LATER).await;
-        }
+        let made = Self::try_sign_up(server, name).await;
+        made.unwrap_or_else(|(status, said)| panic!("sign up {name}: {status} {said}"));
+        Self::sign_in(server, name).await
     }
 
-    /// Signs in on one more device, at a server that may be busy.
-    pub async fn sign_in(server: &str, name: &str) -> Self {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match Self::try_sign_in(server, name, PATIENCE).await.expect("an answer") {
-                Ok(person) => return person,
-                Err(status) => assert!(is_busy(status, until), "sign in {name}: {status}"),
-            }
-            tokio::time::sleep(LATER).await;
+    /// The same at a server that has too much to do.
+    pub async fn sign_up_at_busy(server: &str, name: &str) -> Self {
+        unless_busy(&format!("sign up {name}"), async || Self::try_sign_up(server, name).await).await;
+        Self::sign_in_at_busy(server, name).await
+    }
+
+    async fn try_sign_up(server: &str, name: &str) -> Result<(), (u16, String)> {
+        let body = json!({"username": name, "password": PASSWORD});
+        let answer = http_client(None).post(format!("{server}/v1/users")).json(&body).send().await.expect("sign up");
+        let status = answer.status();
+        if status == StatusCode::CREATED {
+            return Ok(());
         }
+        Err((status.as_u16(), answer.text().await.unwrap_or_default()))
+    }
+
+    /// Signs in on one more device.
+    pub async fn sign_in(server: &str, name: &str) -> Self {
+        let answer = Self::try_sign_in(server, name, PATIENCE).await.expect("an answer");
+        answer.unwrap_or_else(|status| panic!("sign in {name}: {status}"))
+    }
+
+    /// The same at a server that has too much to do.
+    pub async fn sign_in_at_busy(server: &str, name: &str) -> Self {
+        unless_busy(&format!("sign in {name}"), async || {
+            let answer = Self::try_sign_in(server, name, PATIENCE).await.expect("an answer");
+            answer.map_err(|status| (status, String::new()))
+        })
+        .await
     }
 
     /// Signs in at a server that may be gone, or stand still. Answers what it said when that was not 201.

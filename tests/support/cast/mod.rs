@@ -61,7 +61,9 @@ impl Cast {
     pub async fn enter_as(prefix: &str, fronts: Vec<String>, map: &SlotMap) -> Self {
         let mut people = Vec::new();
         for number in 0..WRITERS {
-            people.push(Person::sign_up(&fronts[number % fronts.len()], &format!("{prefix}writer{number}")).await);
+            people.push(
+                Person::sign_up_at_busy(&fronts[number % fronts.len()], &format!("{prefix}writer{number}")).await,
+            );
         }
         let groups = groups(&people, map).await;
         let mut rooms: Vec<RoomId> = groups.iter().flatten().copied().collect();
@@ -78,13 +80,13 @@ impl Cast {
             rooms.push(direct);
         }
         let listening = Way::WebSocket { in_flight: 1 };
-        let guest = Person::sign_up(&fronts[0], &format!("{prefix}guest")).await;
+        let guest = Person::sign_up_at_busy(&fronts[0], &format!("{prefix}guest")).await;
         let guest = Writer::start(guest, Vec::new(), listening, 0, &desk);
-        let stranger = Person::sign_up(&fronts[0], &format!("{prefix}stranger")).await;
+        let stranger = Person::sign_up_at_busy(&fronts[0], &format!("{prefix}stranger")).await;
         let stranger = Writer::start(stranger, Vec::new(), listening, 1, &desk);
         let (mut readers, mut followers) = (Vec::new(), Vec::new());
         for (number, person) in people.iter().enumerate() {
-            readers.push(Person::sign_in(&fronts[number % fronts.len()], &person.name).await);
+            readers.push(Person::sign_in_at_busy(&fronts[number % fronts.len()], &person.name).await);
         }
         for number in [BY_HTTP, BY_HTTP + 1] {
             let url = &fronts[number % fronts.len()];
