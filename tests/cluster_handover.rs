@@ -9,13 +9,8 @@ use klatch_tests::kube::{
 /// Nobody answers there: its databases run, and that is all there is of it.
 const NO_BROKER: u16 = 1;
 
-fn apply(standing: &Standing, chat: &Chat<'_>, document: &str) {
-    standing.cluster.kubectl().must_with(&["--namespace", &chat.namespace, "apply", "-f", "-"], document);
-}
-
 fn set_policy(chat: &Chat<'_>, policy: &str) {
-    let patch = format!(r#"{{"spec": {{"deletionPolicy": "{policy}"}}}}"#);
-    chat.must(&["patch", "chat", "chat", "--type=merge", "--patch", &patch]);
+    chat.patch(&format!(r#"{{"deletionPolicy": "{policy}"}}"#));
 }
 
 /// Of what holds data or opens it, how many objects go with somebody else, and how many there are.
@@ -43,8 +38,8 @@ async fn databases_run(chat: &Chat<'_>) {
 async fn the_last_word_decides_what_stays() {
     let standing = Standing::shared();
     let chat = Chat::in_namespace(standing.cluster);
-    apply(standing, &chat, MANAGEMENT);
-    apply(standing, &chat, &manifest("chat", NO_BROKER, ""));
+    chat.apply_also(MANAGEMENT);
+    chat.apply_also(&manifest("chat", NO_BROKER, ""));
     databases_run(&chat).await;
     let retained = chat.retained();
     assert_eq!(owned(&chat), (0, retained.len()), "by itself, everything stays");
@@ -57,7 +52,7 @@ async fn the_last_word_decides_what_stays() {
     assert_eq!(chat.retained(), retained, "volumes and credentials stay");
 
     let volume = chat.must(&["get", "pvc", "-o", "jsonpath={.items[0].metadata.labels.klatch\\.dev/cluster-id}"]);
-    apply(standing, &chat, &manifest("chat", NO_BROKER, "  deletionPolicy: Delete\n"));
+    chat.apply_also(&manifest("chat", NO_BROKER, "  deletionPolicy: Delete\n"));
     chat.must(&["annotate", "chat", "chat", &format!("klatch.dev/adopt-data={volume}")]);
     databases_run(&chat).await;
     chat.until("everything would go with it", async || owned(&chat) == (retained.len(), retained.len())).await;

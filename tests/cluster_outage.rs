@@ -61,8 +61,7 @@ fn is_as_wanted(chat: &Chat<'_>, replicas: &str) -> bool {
 }
 
 fn scale_gateways(chat: &Chat<'_>, scaling: &str) {
-    let patch = format!(r#"{{"spec": {{"gateway": {{"scaling": {scaling}}}}}}}"#);
-    chat.must(&["patch", "chat", "chat", "--type=merge", "--patch", &patch]);
+    chat.patch(&format!(r#"{{"gateway": {{"scaling": {scaling}}}}}"#));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,7 @@
 //! Every password, the service token and the signing key are made new while people chat and sign in: real PostgreSQL, RabbitMQ, Redis, api and
 //! gateways end the old ones, and nobody notices.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use klatch_bus::http::PATH;
@@ -12,6 +9,7 @@ use klatch_controller::plan::rotation::{ROTATE, STATE};
 use klatch_domain::{RoomId, Timestamp};
 use klatch_identity::{Keys, LONGEST_TOKEN};
 use klatch_tests::{
+    clock::now,
     kube::{chat::Chat, port_forward::PortForward, standing::Standing},
     person::{Person, Socket},
 };
@@ -187,10 +185,6 @@ const KEYS: &str = "chat-signing-keys";
 /// Until everybody knows what is in a Secret: a kubelet's next look, an api replica's, a gateway's, each some minute.
 const KNOWN_WITHIN: Duration = Duration::from_secs(600);
 
-fn now() -> Timestamp {
-    Timestamp::from_millis(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
-}
-
 /// The same person with an access token of an hour by the key of this file.
 fn signed_by(person: &Person, file: &str, key: &str) -> Person {
     let folder = tempfile::tempdir().unwrap();
@@ -247,7 +241,7 @@ async fn every_password_is_made_new_while_people_chat_and_sign_in() {
     let mut cast = standing.cast("rotating-").await;
     let load = Load::begin(&standing.url).await;
     cast.stored_more(50).await;
-    let eve = Person::sign_up(&standing.url, "rotating-eve").await;
+    let eve = Person::sign_up_at_busy(&standing.url, "rotating-eve").await;
     let (file, key) = keys.last_key_value().unwrap();
     let old = signed_by(&eve, file, key);
     assert_eq!(is_let_in(&old).await, (true, true));

@@ -11,8 +11,7 @@ use klatch_tests::kube::{
 use crate::cluster_chat::Pair;
 
 fn lead_in_by(chat: &Chat<'_>, endpoint: &str) {
-    let patch = format!(r#"{{"spec": {{"endpoint": {endpoint}}}}}"#);
-    chat.must(&["patch", "chat", "chat", "--type=merge", "--patch", &patch]);
+    chat.patch(&format!(r#"{{"endpoint": {endpoint}}}"#));
 }
 
 async fn is_gone(chat: &Chat<'_>, kind: &str) {
@@ -22,14 +21,14 @@ async fn is_gone(chat: &Chat<'_>, kind: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_come_in_by_an_http_route() {
     let standing = Standing::shared();
-    let (chat, kubectl) = (&standing.chat, standing.cluster.kubectl());
+    let chat = &standing.chat;
     // Of what was before.
     chat.until("no pod is ending", async || !chat.must(&["get", "pods"]).contains("Terminating")).await;
     let pods = chat.pods();
-    gateway_api::create(&kubectl);
+    gateway_api::create(&standing.cluster.kubectl());
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster/gateway.yaml");
     let gateway = fs::read_to_string(sample).unwrap();
-    kubectl.must_with(&["--namespace", &chat.namespace, "apply", "-f", "-"], &gateway);
+    chat.apply_also(&gateway);
 
     lead_in_by(
         chat,

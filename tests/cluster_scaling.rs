@@ -69,8 +69,7 @@ fn connections(chat: &Chat<'_>) -> BTreeMap<String, u64> {
 }
 
 fn scale(chat: &Chat<'_>, scaling: &str) {
-    let patch = format!(r#"{{"spec": {{"gateway": {{"scaling": {scaling}}}}}}}"#);
-    chat.must(&["patch", "chat", "chat", "--type=merge", "--patch", &patch]);
+    chat.patch(&format!(r#"{{"gateway": {{"scaling": {scaling}}}}}"#));
 }
 
 /// Gateways that came get connections, though nobody new comes.

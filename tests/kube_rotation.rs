@@ -1,9 +1,6 @@
 //! New passwords on a real apiserver: both halves, each once, whenever the operator dies.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -12,6 +9,7 @@ use klatch_domain::Timestamp;
 use klatch_identity::{new_key_file, rotation::SIGNS_FOR, signs_from};
 use klatch_tests::{
     asked::number,
+    clock::now,
     kube::{
         fuse::{Point, spread},
         scene::{Scene, quiet_plane},
@@ -197,10 +195,6 @@ async fn put_keys(scene: &Scene, ages: &[Duration]) {
     let keys = ages.iter().map(|age| new_key_file(now().minus(*age)).unwrap());
     secret.data = Some(keys.map(|(file, key)| (file, ByteString(key))).collect());
     api.replace("chat-signing-keys", &PostParams::default(), &secret).await.unwrap();
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis(i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ pub mod asked;
 pub mod balancer;
 pub mod bus_payloads;
 pub mod cast;
+pub mod clock;
 pub mod conformance_bus;
 pub mod conformance_room_streams;
 pub mod conformance_store_directory;

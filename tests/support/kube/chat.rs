@@ -139,7 +139,24 @@ impl<'a> Chat<'a> {
     /// # Panics
     /// When it is refused.
     pub fn apply(&self) {
-        self.kubectl.must_with(&["--namespace", &self.namespace, "apply", "-f", "-"], &manifest());
+        self.apply_also(&manifest());
+    }
+
+    /// Applies something else in its namespace.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply_also(&self, document: &str) {
+        self.kubectl.must_with(&["--namespace", &self.namespace, "apply", "-f", "-"], document);
+    }
+
+    /// Merges JSON into the ChatCluster's `spec`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn patch(&self, spec: &str) {
+        let patch = format!(r#"{{"spec": {spec}}}"#);
+        self.must(&["patch", "chat", "chat", "--type=merge", "--patch", &patch]);
     }
 
     /// `kubectl --namespace NAMESPACE ...`

@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
 use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
-use kube_client::{
-    Api, Client, Error,
-    api::{Patch, PatchParams, PostParams},
-    core::ObjectMeta,
-};
+use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use serde_json::json;
 
-use super::Done;
+use super::{Done, patch_secret::patch_secret};
 use crate::{
     failure::{Failure, Step},
     make,
@@ -91,8 +87,7 @@ pub async fn finish_secret(
         },
         "data": data,
     });
-    let patched = api.patch_metadata(&shape.name, &PatchParams::default(), &Patch::Merge(&document)).await;
-    patched.map(drop).map_err(Failure::api(Step::Apply, what))
+    patch_secret(client, owner, &shape.name, &document, what).await
 }
 
 async fn whose(api: &Api<Secret>, owner: &Owner, name: &str) -> Result<Done, Failure> {

@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod create_secret;
 mod expand;
+mod patch_secret;
 mod prune;
 mod read_termination;
 mod replicas;
@@ -22,7 +23,7 @@ pub use prune::prune;
 pub use read_termination::read_termination;
 pub use replicas::write_replicas;
 pub use rotate::{any_pod_ends, note_rotation, renew_logins};
-pub use signing::{KeyNotes, read_signing_keys, write_signing_keys};
+pub use signing::{read_signing_keys, write_signing_keys};
 
 use crate::{
     failure::Failure,

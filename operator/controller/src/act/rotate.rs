@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use klatch_desired::{LABEL_INSTANCE, Login, SecretShape};
-use kube_client::{
-    Api, Client,
-    api::{ListParams, Patch, PatchParams},
-};
+use kube_client::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
 
+use super::patch_secret::patch_secret;
 use crate::{
     failure::{Failure, Step},
     make,
@@ -61,9 +59,7 @@ async fn patch(
 ) -> Result<(), Failure> {
     document["metadata"]["uid"] = json!(seen.metadata.uid);
     document["metadata"]["resourceVersion"] = json!(seen.metadata.resource_version);
-    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
-    let patched = api.patch_metadata(seen.name(), &PatchParams::default(), &Patch::Merge(&document)).await;
-    patched.map(drop).map_err(Failure::api(Step::Apply, what))
+    patch_secret(client, owner, seen.name(), &document, what).await
 }
 
 /// Whether pods of the ChatCluster are on their way out: they go by the old passwords still.

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use klatch_domain::Timestamp;
 use klatch_identity::{KEY_FILE, new_key_file, rotation::Due, signs_from};
-use kube_client::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
+use kube_client::{Api, Client};
 use serde_json::{Value, json};
 
+use super::patch_secret::patch_secret;
 use crate::{
     failure::{Failure, Step},
     plan::{rotation::ASKED, standing::Owner},
@@ -23,15 +21,6 @@ pub struct SigningKeys {
     pub keys: Vec<(String, Timestamp)>,
     uid: Option<String>,
     resource_version: Option<String>,
-}
-
-/// What is to be written.
-#[derive(Debug)]
-pub struct KeyNotes<'a> {
-    /// Keys to make and to forget.
-    pub due: Due,
-    /// The value that asked for a key.
-    pub asked: Option<&'a str>,
 }
 
 /// Reads when each key signs. `Err` inside: a file that holds no key.
@@ -52,7 +41,7 @@ pub async fn read_signing_keys(
     Ok(keys.map(|keys| SigningKeys { keys, uid, resource_version }))
 }
 
-/// Makes and forgets keys, and notes who asked: all or nothing, and nothing when somebody else has written meanwhile.
+/// Makes and forgets keys, and notes the value that asked for one: all or nothing, and nothing when somebody else has written meanwhile.
 ///
 /// # Errors
 /// What the apiserver said, or that the system gives no random numbers.
@@ -61,19 +50,18 @@ pub async fn write_signing_keys(
     owner: &Owner,
     name: &str,
     seen: &SigningKeys,
-    notes: &KeyNotes<'_>,
+    due: &Due,
+    asked: Option<&str>,
 ) -> Result<(), Failure> {
     let what = || format!("make the next signing key of Secret {name}");
-    let mut data: BTreeMap<String, Value> = notes.due.forget.iter().map(|file| (file.clone(), Value::Null)).collect();
-    if let Some(from) = notes.due.make {
+    let mut data: BTreeMap<String, Value> = due.forget.iter().map(|file| (file.clone(), Value::Null)).collect();
+    if let Some(from) = due.make {
         let (file, key) = new_key_file(from).map_err(|error| Failure::passing(Step::Apply, what(), error))?;
         data.insert(file, json!(k8s_openapi::ByteString(key)));
     }
     let mut document = json!({"metadata": {"uid": seen.uid, "resourceVersion": seen.resource_version}, "data": data});
-    if let Some(asked) = notes.asked {
+    if let Some(asked) = asked {
         document["metadata"]["annotations"][ASKED] = json!(asked);
     }
-    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
-    let patched = api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&document)).await;
-    patched.map(drop).map_err(Failure::api(Step::Apply, what))
+    patch_secret(client, owner, name, &document, what).await
 }

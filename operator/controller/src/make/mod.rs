@@ -2,16 +2,14 @@
 
 mod certificate;
 
-use std::{
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
 
 pub(crate) use certificate::certificate;
 use jiff::Span;
 use k8s_openapi::ByteString;
 use klatch_desired::{Content, SecretShape};
 use klatch_domain::Timestamp;
+use klatch_service_kit::Clock;
 
 /// Bytes of a password: as strong as any key.
 const PASSWORD_BYTES: usize = 32;
@@ -82,8 +80,7 @@ fn password() -> Result<String, MakeError> {
 
 /// What the clock says.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Timestamp::from_millis(Clock::system().millis())
 }
 
 #[cfg(test)]

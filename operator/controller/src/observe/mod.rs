@@ -42,6 +42,12 @@ impl World {
         self.objects.iter().find(|live| live.kind.name == kind && live.name() == name)
     }
 
+    /// The Secret of this name.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&OwnSecret> {
+        self.secrets.iter().find(|secret| secret.name() == name)
+    }
+
     /// All of a kind.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Live> {
         self.objects.iter().filter(move |live| live.kind.name == kind)

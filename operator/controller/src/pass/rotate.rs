@@ -41,7 +41,7 @@ impl Walk<'_> {
             }
             Next::Renew { secrets, login, number } => {
                 for shape in shapes.iter().filter(|shape| secrets.contains(&shape.name)) {
-                    let Some(seen) = world.secrets.iter().find(|secret| secret.name() == shape.name) else { continue };
+                    let Some(seen) = world.secret(&shape.name) else { continue };
                     act::renew_logins(client, owner, shape, seen, login, number).await?;
                 }
                 Ok(Some(Outcome::Progress { message: format!("made passwords of {} Secrets new", secrets.len()) }))

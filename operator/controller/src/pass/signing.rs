@@ -5,7 +5,7 @@ use klatch_identity::rotation::{Due, due};
 
 use super::phases::Walk;
 use crate::{
-    act::{self, KeyNotes},
+    act,
     failure::Failure,
     make,
     observe::World,
@@ -23,7 +23,7 @@ impl Walk<'_> {
         let (client, owner) = (&self.operator.client, self.owner);
         let of_keys = |content: &Content| matches!(content, Content::SigningKeys);
         let Some(shape) = desired.secrets().find(|shape| shape.keys.values().any(of_keys)) else { return Ok(None) };
-        let Some(secret) = world.secrets.iter().find(|secret| secret.name() == shape.name) else { return Ok(None) };
+        let Some(secret) = world.secret(&shape.name) else { return Ok(None) };
         let seen = match act::read_signing_keys(client, owner, &shape.name).await? {
             Ok(seen) => seen,
             Err(file) => {
@@ -41,7 +41,7 @@ impl Walk<'_> {
             (None, 0) => "the next signing key waits already".to_owned(),
             (None, count) => format!("forgot {count} signing keys whose tokens have expired"),
         };
-        act::write_signing_keys(client, owner, &shape.name, &seen, &KeyNotes { due, asked: news }).await?;
+        act::write_signing_keys(client, owner, &shape.name, &seen, &due, news).await?;
         Ok(Some(Outcome::Progress { message }))
     }
 }

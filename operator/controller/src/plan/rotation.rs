@@ -118,15 +118,13 @@ impl Rotation {
 /// In which half a Secret was renewed last.
 #[must_use]
 pub fn renewed(world: &World, name: &str) -> u32 {
-    let secret = world.secrets.iter().find(|secret| secret.name() == name);
-    secret.and_then(|secret| secret.annotation(RENEWED)?.parse().ok()).unwrap_or(0)
+    world.secret(name).and_then(|secret| secret.annotation(RENEWED)?.parse().ok()).unwrap_or(0)
 }
 
 /// Where the state of a rotation stands.
 #[must_use]
 pub fn state_secret<'a>(world: &'a World, names: &klatch_desired::Names) -> Option<&'a OwnSecret> {
-    let name = klatch_desired::rotation_secret(names);
-    world.secrets.iter().find(|secret| secret.name() == name)
+    world.secret(&klatch_desired::rotation_secret(names))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
 /// Secrets that are not there.
 #[must_use]
 pub fn missing<'a>(desired: &'a Desired, world: &World) -> Vec<&'a SecretShape> {
-    desired.secrets().filter(|shape| !world.secrets.iter().any(|secret| secret.name() == shape.name)).collect()
+    desired.secrets().filter(|shape| world.secret(&shape.name).is_none()).collect()
 }
 
 /// Annotation of Secrets: the keys of its shape that were made, as [`SecretShape::note`] has them.
@@ -26,7 +26,7 @@ pub const KEYS: &str = "klatch.dev/keys";
 #[must_use]
 pub fn unfinished<'a>(desired: &'a Desired, world: &'a World) -> Vec<(&'a SecretShape, &'a OwnSecret)> {
     let of = |shape: &'a SecretShape| {
-        let secret = world.secrets.iter().find(|secret| secret.name() == shape.name)?;
+        let secret = world.secret(&shape.name)?;
         (secret.annotation(KEYS) != Some(&shape.note())).then_some((shape, secret))
     };
     desired.secrets().filter_map(of).collect()
@@ -53,7 +53,7 @@ pub fn is_owned(shape: &SecretShape, policy: DeletionPolicy) -> bool {
 #[must_use]
 pub fn handovers(desired: &Desired, policy: DeletionPolicy, owner: &Owner, world: &World) -> Vec<Handover> {
     let of = |shape: &SecretShape| {
-        let secret = world.secrets.iter().find(|secret| secret.name() == shape.name)?;
+        let secret = world.secret(&shape.name)?;
         let owned = is_owned(shape, policy);
         let is = controller(&secret.metadata).is_some_and(|one| one.uid == owner.uid);
         (is != owned).then(|| Handover {
