@@ -3,10 +3,11 @@
 use klatch_tests::kube::{
     audit::Request,
     brokers::serve,
+    control_plane::Start,
     crowd::{MANAGEMENT, manifest},
     operator::{OperatorProcess, kubeconfig_of_account, until},
     rights::{ACCOUNT, check_nothing_was_refused},
-    scene::{Scene, quiet_plane},
+    scene::{Scene, plane},
     stand_in::{Jobs, mark},
 };
 use rustix::process::Signal;
@@ -22,9 +23,10 @@ async fn apply(scene: &Scene) {
 /// frozen in the middle of its term, another takes over, and when it wakes up it writes nothing any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
-    let plane = quiet_plane();
-    let scene = Scene::new(plane).await;
-    let (_folder, kubeconfig) = kubeconfig_of_account(plane);
+    let plane = plane(Start::default());
+    plane.create_gateway_api();
+    let scene = Scene::new(&plane).await;
+    let (_folder, kubeconfig) = kubeconfig_of_account(&plane);
     let first = OperatorProcess::start(&kubeconfig, &[&scene.namespace], &[]);
     until("the first leads", async || first.leads().await).await;
     apply(&scene).await;
@@ -36,6 +38,13 @@ async fn it_works_with_the_charts_rights_and_a_sleeper_writes_no_more() {
     let service = ["get", "service", "chat-api", "--ignore-not-found", "-o", "name"];
     scene.must(&["delete", "service", "chat-api"]);
     until("the Service is back", async || !scene.must(&service).is_empty()).await;
+    // Of a kind that not every cluster knows, too.
+    let endpoint = r#"{"spec": {"endpoint": {"type": "HTTPRoute", "hosts": ["chat.example.com"], "httpRoute": {"parentRefs": [{"name": "public"}]}}}}"#;
+    scene.must(&["patch", "chat", "chat", "--type=merge", "-p", endpoint]);
+    let route = ["get", "httproute", "chat", "--ignore-not-found", "-o", "name"];
+    until("there is an HTTPRoute", async || stands().await && !scene.must(&route).is_empty()).await;
+    scene.must(&["delete", "httproute", "chat"]);
+    until("the HTTPRoute is back", async || !scene.must(&route).is_empty()).await;
     check_nothing_was_refused(&plane.requests());
 
     first.tell(Signal::STOP);

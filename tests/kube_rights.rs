@@ -7,7 +7,7 @@ use std::{
 
 use klatch_controller::{
     gateways::{DELETION_COST, census},
-    kind::{KINDS, OPTIONAL},
+    kind::KINDS,
     operator::Operator,
     pass::pass,
     plan::outcome::SETTLED_EVERY,
@@ -231,7 +231,7 @@ async fn the_operator_uses_what_the_chart_grants_and_nothing_else() {
     work.change(json!({"spec": {"deletionPolicy": "Delete"}})).await;
     work.a_migration_fails().await;
 
-    let watched = KINDS.iter().filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim");
+    let watched = KINDS.iter().filter(|kind| kind.name != "PersistentVolumeClaim");
     let watched: Vec<_> = watched.map(|kind| kind.plural).chain(["secrets", "chatclusters"]).collect();
     let begun = Instant::now();
     until("the process watches", async || {

@@ -4,6 +4,7 @@ mod asked;
 mod brokers;
 pub(crate) mod changed;
 mod gateways;
+mod optional;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -70,12 +71,10 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
     let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers.boxed(), gateways.boxed()];
     for scope in scopes {
         wakes.push(secrets(&operator, scope));
-        wakes.extend(
-            KINDS
-                .iter()
-                .filter(|kind| kind.name != OPTIONAL && kind.name != "PersistentVolumeClaim")
-                .map(|kind| owned(dynamic_api(&operator.client, scope, &kind.resource()), kind.gate)),
-        );
+        wakes.extend(KINDS.iter().filter(|kind| kind.name != "PersistentVolumeClaim").map(|kind| {
+            let api = dynamic_api(&operator.client, scope, &kind.resource());
+            owned(api, kind.gate, kind.name == OPTIONAL)
+        }));
     }
     let queue = stream::select_all(wakes).map(|wake| Ok::<_, Infallible>(ReconcileRequest::from(wake)));
     let queue = queue.take_until(stop.clone().cancelled_owned());
@@ -159,10 +158,11 @@ fn owner(metadata: &ObjectMeta) -> Option<ObjectRef<Seen>> {
     Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
 }
 
-/// News of objects of a kind.
-fn owned(api: Api<PartialObjectMeta<DynamicObject>>, gate: bool) -> Wakes {
+/// News of objects of a kind, which the cluster may not know yet if it is `optional`.
+fn owned(api: Api<PartialObjectMeta<DynamicObject>>, gate: bool, optional: bool) -> Wakes {
     let config = paged().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
-    let events = watcher(api, config).default_backoff();
+    let events = watcher(api, config);
+    let events = if optional { optional::patiently(events).boxed() } else { events.default_backoff().boxed() };
     changed::changed(events, gate).filter_map(|metadata| async move { owner(&metadata) }).boxed()
 }
 
