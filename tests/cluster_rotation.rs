@@ -31,7 +31,16 @@ const SIGN_IN: Duration = Duration::from_secs(30);
 type Passwords = BTreeMap<(&'static str, String), String>;
 
 /// Where logins are.
-const SECRETS: [&str; 4] = ["chat-database-logins", "chat-broker-logins", "chat-redis", "chat-service-token"];
+const SECRETS: [&str; 6] = [
+    "chat-database-logins",
+    "chat-postgres",
+    "chat-broker-logins",
+    "chat-rabbitmq",
+    "chat-redis",
+    "chat-service-token",
+];
+/// The key of the brokers' cookie, and how many brokers there are.
+const COOKIE: (&str, usize) = ("cookie", 3);
 
 fn contents(chat: &Chat<'_>, secret: &str) -> BTreeMap<String, String> {
     let data: BTreeMap<String, String> =
@@ -67,13 +76,19 @@ impl<'a> Doors<'a> {
 
     async fn open(&self, secret: &str, key: &str, password: &str) -> bool {
         match secret {
-            "chat-database-logins" => {
+            "chat-database-logins" | "chat-postgres" => {
                 let servers = ["directory", "main-0", "main-1"];
                 let open: Vec<_> = servers.iter().map(|part| self.database(part, key, password)).collect();
                 assert!(open.iter().all(|one| *one == open[0]), "{key}: {servers:?} differ: {open:?}");
                 open[0]
             }
-            "chat-broker-logins" => self.broker(key, password).await,
+            "chat-rabbitmq" if key == COOKIE.0 => {
+                let open: Vec<_> = (0..COOKIE.1).map(|number| self.peer(number, password)).collect();
+                assert!(open.iter().all(|one| *one == open[0]), "brokers differ: {open:?}");
+                open[0]
+            }
+            "chat-rabbitmq" => self.broker(&format!("klatch_{}", key.replace('-', "_")), password).await,
+            "chat-broker-logins" => self.broker(&format!("{}.chat.{key}", self.chat.namespace), password).await,
             "chat-service-token" => self.api(password).await,
             _ => self.cache(password),
         }
@@ -89,9 +104,20 @@ impl<'a> Doors<'a> {
         said.success
     }
 
-    async fn broker(&self, key: &str, password: &str) -> bool {
+    /// Whether a broker takes somebody with this cookie for one of its own.
+    fn peer(&self, number: usize, cookie: &str) -> bool {
+        let pod = format!("chat-rabbitmq-{number}");
+        let ping = format!("io:put_chars(atom_to_list(net_adm:ping('rabbit@{pod}.chat-rabbitmq-nodes'))), halt().");
+        let erl = ["env", "HOME=/tmp", "erl", "-noshell", "-hidden", "-start_epmd", "false"];
+        let who = ["-name", "probe@127.0.0.1", "-setcookie", cookie, "-eval", &ping];
+        let said = self.chat.run(&[&["exec", &pod, "--"], &erl[..], &who[..]].concat());
+        assert!(["pong", "pang"].contains(&said.output.trim()), "{pod}: {}{}", said.output, said.error);
+        said.output.trim() == "pong"
+    }
+
+    async fn broker(&self, user: &str, password: &str) -> bool {
         let vhost = format!("{}.chat", self.chat.namespace);
-        let address = format!("amqp://{vhost}.{key}:{password}@127.0.0.1:{}/{vhost}", self.broker.port);
+        let address = format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", self.broker.port);
         match Connection::connect(&address, ConnectionProperties::default()).await {
             Ok(connection) => {
                 connection.close(200, "bye".into()).await.unwrap();
@@ -99,7 +125,7 @@ impl<'a> Doors<'a> {
             }
             Err(error) => {
                 let told = error.to_string();
-                assert!(told.contains("ACCESS_REFUSED") || told.contains("ACCESS-REFUSED"), "{key}: {told}");
+                assert!(told.contains("ACCESS_REFUSED") || told.contains("ACCESS-REFUSED"), "{user}: {told}");
                 false
             }
         }

@@ -25,7 +25,14 @@ const AT_ONCE: usize = 6;
 /// Points that are tried, spread evenly. `KLATCH_CRASH_POINTS=1000` tries all there are.
 const POINTS: usize = 24;
 /// Secrets with two logins each.
-const SECRETS: [&str; 4] = ["chat-broker-logins", "chat-database-logins", "chat-redis", "chat-service-token"];
+const SECRETS: [&str; 6] = [
+    "chat-broker-logins",
+    "chat-database-logins",
+    "chat-postgres",
+    "chat-rabbitmq",
+    "chat-redis",
+    "chat-service-token",
+];
 
 /// Passwords by Secret, login and key, and the half in which each Secret was renewed last.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +149,8 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
     assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6 + 1, "{calls:?}");
     let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
-    assert_eq!(users, 2 * 4, "{calls:?}");
+    // Four workloads, and those who made them.
+    assert_eq!(users, 2 * (4 + 1), "{calls:?}");
     ask(&scene, "1");
     assert_eq!(scene.converge(Point::Never).await.writes(), [], "it was asked for once");
 

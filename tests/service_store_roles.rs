@@ -25,8 +25,10 @@ async fn two_logins_act_as_one_owner_and_either_may_be_made_new() {
     let cluster = Cluster::empty(server, 1).await;
     let stem = &cluster.databases[0];
     let (owner, one, other) = (format!("{stem}_owner"), format!("{stem}_a"), format!("{stem}_b \"quoted\""));
+    let root = format!("{stem}_root");
     let roles = |password: &str| Roles {
         owner: owner.clone(),
+        superusers: vec![(root.clone(), Secret::new(password))],
         logins: [&one, &other].map(|name| (name.clone(), Secret::new(password))).to_vec(),
     };
     let databases = [&cluster.options.directory, &cluster.options.shards[0].1];
@@ -45,19 +47,22 @@ async fn two_logins_act_as_one_owner_and_either_may_be_made_new() {
         assert_eq!(ask(server, database, owners).await, std::slice::from_ref(&owner), "{database}");
     }
     let may = format!("SELECT rolname::text FROM pg_roles WHERE rolcanlogin AND rolname LIKE '{stem}%' ORDER BY 1");
-    assert_eq!(ask(server, stem, may).await, [one.clone(), other.clone()], "the owner signs in nowhere");
+    assert_eq!(ask(server, stem, may).await, [one.clone(), other.clone(), root.clone()], "the owner signs in nowhere");
     let super_users = format!("SELECT rolname::text FROM pg_roles WHERE rolsuper AND rolname LIKE '{stem}%'");
-    assert_eq!(ask(server, stem, super_users).await, Vec::<String>::new());
+    assert_eq!(ask(server, stem, super_users).await, std::slice::from_ref(&root));
 
     // Again, by the same administrator, who acts as the owner by now: with new passwords.
-    let kept = format!("SELECT rolpassword FROM pg_authid WHERE rolname = '{one}'");
+    let kept = format!("SELECT rolpassword FROM pg_authid WHERE rolname IN ('{one}', '{root}') ORDER BY rolname");
     // Whoever looks signs in to a database in which the administrator is still itself.
     let before = ask(server, "postgres", kept.clone()).await;
-    assert!(before[0].starts_with("SCRAM-SHA-256$"), "no password is kept as it is");
+    assert!(before.iter().all(|one| one.starts_with("SCRAM-SHA-256$")), "no password is kept as it is");
+    // By the second superuser, who may do the same: it acts as the owner, too.
     for endpoint in databases {
-        postgres::make_roles(endpoint, &roles("second")).await.unwrap();
+        let by_root = postgres::Endpoint { user: root.clone(), ..endpoint.clone() };
+        postgres::make_roles(&by_root, &roles("second")).await.unwrap();
     }
-    assert_ne!(before, ask(server, "postgres", kept).await);
+    let after = ask(server, "postgres", kept).await;
+    assert!(before.len() == 2 && before.iter().zip(&after).all(|(before, after)| before != after));
     assert!(!server.log().contains("quoted'"), "a password stands in the log");
     cluster.migrate().await;
     assert!(!server.log().contains("PASSWORD 'second'"), "a password stands in the log");

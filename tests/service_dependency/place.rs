@@ -22,6 +22,8 @@ use klatch_tests::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 /// A password of the kind that the operator makes.
 pub(super) const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
+/// One of the other login.
+pub(super) const OTHER_PASSWORD: &str = "f123456789abcdeff123456789abcdef";
 
 /// Folders that a user other than root may go to, and write in.
 pub(super) struct Place {
@@ -45,7 +47,9 @@ impl Place {
         for name in ["admin", "cookie", "a"] {
             place.write(name, PASSWORD);
         }
-        place.write("b", &PASSWORD.replace('0', "f"));
+        for name in ["b", "admin-b"] {
+            place.write(name, OTHER_PASSWORD);
+        }
         place
     }
 

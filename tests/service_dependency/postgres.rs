@@ -8,7 +8,7 @@ use std::{
 use klatch_tests::services::{installation::Installation, process::free_port};
 use rustix::process::{Signal, kill_process, test_kill_process};
 
-use super::place::{PASSWORD, Place, until};
+use super::place::{OTHER_PASSWORD, PASSWORD, Place, until};
 
 /// The rendered files, on a port and in folders of this test.
 fn place() -> Place {
@@ -21,22 +21,27 @@ fn place() -> Place {
     place.write(
         "settings.yaml",
         &format!(
-            "data: {}\nconfigurationFile: {}\nhbaFile: {}\npasswordFile: {}\nrun: {run}\nport: {port}\n",
+            "data: {}\nconfigurationFile: {}\nhbaFile: {}\npasswordFile: {}\notherPasswordFile: {}\nrun: {run}\nport: {port}\n",
             at("volume/postgres"),
             at("postgresql.conf"),
             at("pg_hba.conf"),
             at("admin"),
+            at("admin-b"),
         ),
     );
     place
 }
 
 fn psql(place: &Place, query: &str) -> Command {
+    psql_as(place, ("klatch_admin", PASSWORD), query)
+}
+
+fn psql_as(place: &Place, (user, password): (&str, &str), query: &str) -> Command {
     let settings = fs::read_to_string(place.at("settings.yaml")).unwrap();
     let port = settings.lines().find_map(|line| line.strip_prefix("port: ")).unwrap();
     let mut command = Installation::chosen().command("psql");
-    command.args(["-h", "127.0.0.1", "-p", port, "-U", "klatch_admin", "-d", "klatch", "-tAc", query]);
-    command.env("PGPASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(["-h", "127.0.0.1", "-p", port, "-U", user, "-d", "klatch", "-tAc", query]);
+    command.env("PGPASSWORD", password).stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }
 
@@ -48,7 +53,20 @@ fn answers(place: &Place) -> bool {
 fn a_volume_is_begun_stopped_in_order_and_gone_on_with() {
     let place = place();
     let first = place.start(&["postgres"], &[]);
-    until("it answers a query", || answers(&place));
+    until("it takes connections", || answers(&place));
+    // Both superusers are there from the beginning, and nobody comes in with the other's password.
+    let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user";
+    for (user, password, answer) in [
+        ("klatch_admin", PASSWORD, &b"t\n"[..]),
+        ("klatch_admin_b", OTHER_PASSWORD, b"t\n"),
+        ("klatch_admin_b", PASSWORD, b""),
+    ] {
+        assert_eq!(psql_as(&place, (user, password), superuser).output().unwrap().stdout, answer, "{user}");
+    }
+    // Readiness does not hang on a password that changes: a pod's files are older than the database for a minute.
+    place.write("admin", OTHER_PASSWORD);
+    assert!(answers(&place));
+    place.write("admin", PASSWORD);
     let data = place.at("volume/postgres");
     assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!place.at("volume/postgres.unfinished").exists());
@@ -75,7 +93,7 @@ fn a_kill_while_it_is_made_leaves_nothing_that_looks_like_data() {
     let unfinished: PathBuf = place.at("volume/postgres.unfinished");
     std::os::unix::fs::chown(&unfinished, Some(owner(&place)), None).unwrap();
     let _server = place.start(&["postgres"], &[]);
-    until("it answers a query", || answers(&place));
+    until("it takes connections", || answers(&place));
 }
 
 fn owner(place: &Place) -> u32 {

@@ -4,7 +4,11 @@ use klatch_bus::rabbitmq::{self, BrokerAddress, Options, Topology};
 use klatch_controller::broker::{BrokerLogin, HttpBroker, ensure};
 use klatch_crd::read_manifest;
 use klatch_desired::{BrokerPlan, Observed, desired};
-use klatch_tests::services::process::{Process, free_port};
+use klatch_tests::services::{
+    installation::{Installation, as_postgres, give_to_postgres},
+    process::{Process, free_port},
+};
+use lapin::{ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 use prometheus::Registry;
 use reqwest::{Client, Method};
 use rustix::process::{Signal, kill_process, test_kill_process};
@@ -82,14 +86,38 @@ impl Broker {
 
     /// Makes what a plan says, as the operator does; how many things it wrote.
     async fn make(&self, plan: &BrokerPlan) -> usize {
+        self.make_by(plan, &["klatch_admin"], PASSWORD).await.unwrap()
+    }
+
+    /// By the first of these administrators, with the password that all of them are to have.
+    async fn make_by(&self, plan: &BrokerPlan, names: &[&str], password: &str) -> Result<usize, String> {
         let http = HttpBroker::new(Vec::new()).unwrap();
         let base = format!("http://127.0.0.1:{}", self.management);
-        let login = BrokerLogin::new("klatch_admin".to_owned(), PASSWORD.to_owned());
-        let passwords = plan.users.iter().map(|user| (user.name.clone(), PASSWORD.to_owned())).collect();
+        let logins = names.iter().map(|name| BrokerLogin::new((*name).to_owned(), password.to_owned())).collect();
+        let passwords = plan.users.iter().map(|user| (user.name.clone(), password.to_owned())).collect();
         let topology = klatch_desired::Topology { brokers: vec![plan.clone()] };
-        let ensured = ensure(&http, &topology, &[base], &[login], &passwords).await.unwrap();
+        let ensured = ensure(&http, &topology, &[base], &[logins], &passwords).await;
+        let ensured = ensured.map_err(|failure| failure.to_string())?;
         assert_eq!(ensured.stuck, [""; 0]);
-        ensured.written
+        Ok(ensured.written)
+    }
+
+    /// Whether a command of whoever shows this cookie is taken.
+    fn takes(&self, cookie: &str) -> bool {
+        let home = self.place.at("run").join(cookie);
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join(".erlang.cookie"), cookie).unwrap();
+        for path in [&home, &home.join(".erlang.cookie")] {
+            give_to_postgres(path);
+        }
+        fs::set_permissions(home.join(".erlang.cookie"), fs::Permissions::from_mode(0o400)).unwrap();
+        let mut command: Vec<String> = as_postgres().iter().map(|&word| word.to_owned()).collect();
+        command.push("env".to_owned());
+        command.extend(self.environment.iter().cloned());
+        command.extend([format!("HOME={}", home.display()), "RABBITMQ_NODENAME=klatch@localhost".to_owned()]);
+        command.extend(["/usr/lib/rabbitmq/bin/rabbitmqctl", "eval", "true."].map(str::to_owned));
+        let output = Installation::chosen().command(&command[0]).args(&command[1..]).current_dir("/").output().unwrap();
+        output.status.success()
     }
 
     fn address(&self, user: &str, vhost: &str) -> String {
@@ -127,15 +155,22 @@ async fn it_becomes_the_broker_and_holds_what_workloads_need() {
     assert_eq!(cookie.permissions().mode() & 0o777, 0o600);
 
     let plan = plan();
-    assert!(broker.make(&plan).await > plan.queues.len());
-    assert_eq!(broker.make(&plan).await, 0, "all of it stands there");
+    let administrators: Vec<_> = plan.administrators.iter().map(|one| one.name.as_deref().unwrap()).collect();
+    assert_eq!(administrators, ["klatch_admin", "klatch_admin_b"]);
+    // A broker that has just begun knows the first alone, and nobody asks in vain because the second is in use.
+    let only_second = broker.make_by(&plan, &administrators[1..], PASSWORD).await.unwrap_err();
+    assert!(only_second.contains("klatch_admin_b is refused"), "{only_second}");
+    let both = ["klatch_admin_b", "klatch_admin"];
+    assert!(broker.make_by(&plan, &both, PASSWORD).await.unwrap() > plan.queues.len());
+    assert_eq!(broker.make_by(&plan, &administrators[1..], PASSWORD).await, Ok(0), "all of it stands there");
+    let first = plan.users.iter().find(|user| user.tags.is_empty()).unwrap();
     for gone in ["exchanges/VHOST/events.lane.0", "queues/VHOST/notify", "permissions/VHOST/USER"] {
-        let path = gone.replace("VHOST", &plan.vhost).replace("USER", &plan.users[0].name);
+        let path = gone.replace("VHOST", &plan.vhost).replace("USER", &first.name);
         broker.ask(Method::DELETE, &path, Value::Null).await;
         assert_eq!(broker.make(&plan).await, 1, "{gone}");
     }
     let other = json!({"password": "another", "tags": ""});
-    broker.ask(Method::PUT, &format!("users/{}", plan.users[0].name), other).await;
+    broker.ask(Method::PUT, &format!("users/{}", first.name), other).await;
     assert_eq!(broker.make(&plan).await, 1, "a password that was changed by hand");
     // The administrator declares the same as the bus does: a thing of another shape would be refused.
     let declaring = broker.options("klatch_admin", &plan.vhost, Topology::Declare);
@@ -148,17 +183,48 @@ async fn it_becomes_the_broker_and_holds_what_workloads_need() {
     assert_eq!(ours.filter(|one| one["name"] != "").count(), plan.exchanges.len());
 
     // Each workload finds all of it by its own login, and may not change it.
-    for user in &plan.users {
+    let workloads = || plan.users.iter().filter(|user| user.tags.is_empty());
+    for user in workloads() {
         let checking = broker.options(&user.name, &plan.vhost, Topology::Check);
         rabbitmq::connect(checking, &Registry::new()).await.unwrap_or_else(|error| panic!("{}: {error}", user.name));
     }
-    let addresses = plan.users.iter().map(|user| broker.address(&user.name, &plan.vhost)).collect::<Vec<_>>();
+    let addresses = workloads().map(|user| broker.address(&user.name, &plan.vhost)).collect::<Vec<_>>();
     rights(&addresses, |address| broker.by(address, Topology::Check)).await;
 
     kill_process(broker.process.pid(), Signal::TERM).unwrap();
     until("it has stopped", || test_kill_process(broker.process.pid()).is_err());
     broker.process = broker.place.start(&["rabbitmq"], &broker.environment);
     broker.ready().await;
-    let again = broker.options(&plan.users[0].name, &plan.vhost, Topology::Check);
+    let again = broker.options(&first.name, &plan.vhost, Topology::Check);
     rabbitmq::connect(again, &Registry::new()).await.expect("what stood there stands there after a restart");
+}
+
+/// A broker that runs changes over to another cookie, and nobody who is connected notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_cookie_is_taken_without_a_restart_and_the_old_one_ends() {
+    let broker = Broker::start();
+    broker.ready().await;
+    broker.make(&plan()).await;
+    let address = broker.address("klatch_admin", &plan().vhost);
+    let held = lapin::Connection::connect(&address, ConnectionProperties::default()).await.unwrap();
+    let channel = held.create_channel().await.unwrap();
+    for cookie in ["second0123456789", "third0123456789"] {
+        let old = fs::read_to_string(broker.place.at("cookie")).unwrap();
+        assert!(broker.takes(&old), "the old one still opens");
+        broker.place.write("cookie", cookie);
+        until("the new one opens", || broker.takes(cookie));
+        assert!(!broker.takes(&old), "the old one opens no more");
+        let home = broker.place.at("volume/rabbitmq/home/.erlang.cookie");
+        until("it is written down", || fs::read_to_string(&home).unwrap() == cookie);
+        assert_eq!(fs::metadata(&home).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // The connection from before it all is still one.
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+    channel.queue_declare("notify".into(), passive, FieldTable::default()).await.unwrap();
+    // One that was told and did not say so: it is met by the new one.
+    let home = "volume/rabbitmq/home/.erlang.cookie";
+    broker.place.write(home, "forgotten0123456789");
+    let home = broker.place.at(home);
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o600)).unwrap();
+    until("it is written down again", || fs::read_to_string(&home).unwrap() == "third0123456789");
 }

@@ -41,6 +41,15 @@ pub struct Permissions {
     pub read: String,
 }
 
+/// Somebody who may do everything at a broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Administrator {
+    /// Their name; none: it stands in the Secret's key `username`.
+    pub name: Option<String>,
+    /// Where their password stands.
+    pub password: SecretKey,
+}
+
 /// A user of the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
@@ -48,6 +57,9 @@ pub struct User {
     pub name: String,
     /// Where their password stands.
     pub password: SecretKey,
+    /// Tags, as the management API has them: `administrator`, or none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub tags: &'static str,
     /// What they may do in the virtual host.
     pub permissions: Permissions,
 }
@@ -87,10 +99,8 @@ pub struct Binding {
 pub struct BrokerPlan {
     /// Its management API.
     pub management: String,
-    /// Who makes all this: a user with this name, or the Secret's key `username`.
-    pub administrator: Option<String>,
-    /// The administrator's password.
-    pub password: SecretKey,
+    /// Who makes all this: the first of them whom the broker lets in.
+    pub administrators: Vec<Administrator>,
     /// The virtual host.
     pub vhost: String,
     /// Users of the virtual host.
@@ -122,14 +132,13 @@ pub(crate) fn user(context: &Context<'_>, role: Role, login: Login) -> String {
 
 pub(crate) fn topology(context: &Context<'_>) -> Topology {
     let broker = &context.spec().broker;
-    let plan = |number: usize, count: usize, management: String, administrator, password| {
+    let plan = |number: usize, count: usize, management: String, administrators: Vec<Administrator>| {
         let (exchanges, queues, bindings) = parts(context, number, count);
         BrokerPlan {
             management,
-            administrator,
-            password,
             vhost: vhost(context),
-            users: users(context),
+            users: administrators.iter().filter_map(user_of).chain(users(context)).collect(),
+            administrators,
             exchanges,
             queues,
             bindings,
@@ -138,14 +147,16 @@ pub(crate) fn topology(context: &Context<'_>) -> Topology {
     let brokers = match &broker.external {
         None => {
             let management = format!("http://{}:{}", context.names.role(Role::Rabbitmq), port::RABBITMQ_MANAGEMENT);
-            let password = SecretKey { secret: secret::rabbitmq(context), key: secret::ADMIN.to_owned() };
-            vec![plan(0, 1, management, Some(administrator()), password)]
+            // A broker with nothing on its volume knows the first alone, whichever is in use.
+            let login = context.observed.login;
+            vec![plan(0, 1, management, [login, login.other()].map(|login| administrator(context, login)).into())]
         }
         Some(external) => {
             let of = |(number, one): (usize, &klatch_crd::BrokerAddress)| {
                 let secret = one.management.secret_ref.name.clone();
                 let password = SecretKey { secret, key: "password".to_owned() };
-                plan(number, external.brokers.len(), one.management.url.clone(), None, password)
+                let administrator = Administrator { name: None, password };
+                plan(number, external.brokers.len(), one.management.url.clone(), vec![administrator])
             };
             external.brokers.iter().enumerate().map(of).collect()
         }
@@ -153,14 +164,33 @@ pub(crate) fn topology(context: &Context<'_>) -> Topology {
     Topology { brokers }
 }
 
-fn administrator() -> String {
-    klatch_settings::RabbitmqDependency::default().administrator
+/// Of our own brokers.
+fn administrator(context: &Context<'_>, login: Login) -> Administrator {
+    let first = klatch_settings::RabbitmqDependency::default().administrator;
+    let name = match login {
+        Login::A => first,
+        Login::B => format!("{first}_{}", login.letter()),
+    };
+    let password = SecretKey { secret: secret::rabbitmq(context), key: secret::key_of(secret::ADMIN, login) };
+    Administrator { name: Some(name), password }
+}
+
+/// An administrator of ours as the user that they are.
+fn user_of(administrator: &Administrator) -> Option<User> {
+    let [configure, write, read] = [".*", ".*", ".*"].map(str::to_owned);
+    Some(User {
+        name: administrator.name.clone()?,
+        password: administrator.password.clone(),
+        tags: "administrator",
+        permissions: Permissions { configure, write, read },
+    })
 }
 
 fn users(context: &Context<'_>) -> Vec<User> {
     let of = |role: Role, login: Login| User {
         name: user(context, role, login),
         password: SecretKey { secret: secret::broker_logins(context), key: login_key(role, login) },
+        tags: "",
         permissions: permissions(role),
     };
     Role::WORKLOADS.into_iter().flat_map(|role| Login::BOTH.map(|login| of(role, login))).collect()

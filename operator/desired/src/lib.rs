@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use klatch_crd::ChatCluster;
 
-pub use broker::{Binding, BrokerPlan, Exchange, Permissions, Queue, SecretKey, Topology, User};
+pub use broker::{Administrator, Binding, BrokerPlan, Exchange, Permissions, Queue, SecretKey, Topology, User};
 pub use name::{LABEL_CLUSTER, LABEL_COMPONENT, LABEL_INSTANCE, LABEL_PART, MANAGER, Names};
 pub use object::Object;
 pub use observed::{Login, Observed};

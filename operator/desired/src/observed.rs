@@ -53,9 +53,32 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// By which superuser the Job of this half signs in: the one of the login that is in use when the half begins. Each login is in use for the
+    /// end of one rotation and the beginning of the next, so it stays the same while workloads change over, and no other Job is made then.
+    #[must_use]
+    pub(crate) const fn superuser(&self) -> Login {
+        if (self.rotations / 2).is_multiple_of(2) { Login::A } else { Login::B }
+    }
+
     /// What a manifest is planned with while there is no cluster to look at.
     #[must_use]
     pub fn offline() -> Self {
         Self { cluster_id: "made-once".to_owned(), login: Login::A, rotations: 0, http_routes: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_signs_in_by_who_is_not_being_made_new() {
+        // The login in use when a half's passwords are made, half by half: it is the other one that gets them.
+        let in_use = [Login::A, Login::B, Login::B, Login::A, Login::A, Login::B];
+        for (number, login) in (1..).zip(in_use) {
+            let observed = Observed { rotations: number, ..Observed::offline() };
+            assert_eq!(observed.superuser(), login, "half {number}");
+        }
+        assert_eq!(Observed::offline().superuser(), Login::A, "before any");
     }
 }

@@ -31,7 +31,7 @@ pub struct SecretShape {
 }
 
 impl SecretShape {
-    /// The keys of a login: those of the second end with its letter.
+    /// The keys of a login: those of the second end with its letter. What is of no login is made new with those of the first.
     pub fn keys_of(&self, login: Login) -> impl Iterator<Item = &str> {
         let is_of = move |key: &&String| Login::of(key.rsplit('-').next().unwrap_or_default()) == login;
         self.keys.keys().filter(move |key| self.logins && is_of(key)).map(String::as_str)
@@ -56,7 +56,7 @@ impl SecretShape {
     }
 }
 
-/// Key of the superuser of databases, and of brokers.
+/// Key of the first of two who may do everything at databases, and at brokers. The second's ends with its letter.
 pub(crate) const ADMIN: &str = "admin";
 /// Key of the brokers' cookie.
 pub(crate) const COOKIE: &str = "cookie";
@@ -106,13 +106,13 @@ pub(crate) fn key_of(key: &str, login: Login) -> String {
     }
 }
 
-fn passwords(name: String, keys: impl IntoIterator<Item = String>, retained: bool) -> SecretShape {
+fn both_logins(name: String, keys: impl IntoIterator<Item = String>, retained: bool) -> SecretShape {
     let keys = keys.into_iter().map(|key| (key, Content::Password)).collect();
-    SecretShape { name, keys, retained, logins: false }
+    SecretShape { name, keys, retained, logins: true }
 }
 
-fn both_logins(name: String, keys: impl IntoIterator<Item = String>, retained: bool) -> SecretShape {
-    SecretShape { logins: true, ..passwords(name, keys, retained) }
+fn administrators() -> [String; 2] {
+    Login::BOTH.map(|login| key_of(ADMIN, login))
 }
 
 fn logins(roles: &[Role]) -> Vec<String> {
@@ -138,11 +138,11 @@ pub(crate) fn secrets(context: &Context<'_>) -> Vec<SecretShape> {
         },
     ];
     if context.shards.iter().any(|shard| shard.managed().is_some()) || managed_directory(context) {
-        secrets.push(passwords(postgres(context), [ADMIN.to_owned()], true));
+        secrets.push(both_logins(postgres(context), administrators(), true));
         secrets.push(both_logins(database_logins(context), logins(&Role::DATABASE_USERS), true));
     }
     if context.spec().broker.provider == Provider::Managed {
-        secrets.push(passwords(rabbitmq(context), [ADMIN, COOKIE].map(str::to_owned), true));
+        secrets.push(both_logins(rabbitmq(context), administrators().into_iter().chain([COOKIE.to_owned()]), true));
     }
     if context.spec().cache.provider == Provider::Managed {
         secrets.push(both_logins(redis(context), Login::BOTH.map(|login| login.letter().to_owned()), false));

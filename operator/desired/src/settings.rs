@@ -171,22 +171,45 @@ fn migrate(context: &Context<'_>) -> MigrateProcess {
     let shards: Vec<_> =
         context.shards.iter().filter(|shard| shard.managed().is_some()).map(|shard| shard.id).collect();
     let directory = secret::managed_directory(context);
-    let roles = RolesSettings { owner: OWNER.to_owned(), logins: logins.collect(), directory, shards };
+    let superusers = Login::BOTH
+        .map(|login| RoleSettings { name: superuser(login), password_file: place::secret(&admin_key(login)).into() });
+    let roles = RolesSettings {
+        owner: OWNER.to_owned(),
+        superusers: superusers.into(),
+        logins: logins.collect(),
+        directory,
+        shards,
+    };
     MigrateProcess {
         database: database(context, Role::Migrate),
         roles: (directory || !roles.shards.is_empty()).then_some(roles),
     }
 }
 
+fn superuser(login: Login) -> String {
+    let PostgresDependency { superuser, other_superuser, .. } = PostgresDependency::default();
+    match login {
+        Login::A => superuser,
+        Login::B => other_superuser,
+    }
+}
+
+fn admin_key(login: Login) -> String {
+    secret::key_of(secret::ADMIN, login)
+}
+
 fn database(context: &Context<'_>, role: Role) -> DatabaseSettings {
-    let user = match role {
-        Role::Migrate => PostgresDependency::default().superuser,
-        _ => name::database_role(role, context.observed.login),
+    let (user, file) = match role {
+        Role::Migrate => {
+            let login = context.observed.superuser();
+            (superuser(login), admin_key(login))
+        }
+        _ => (name::database_role(role, context.observed.login), DATABASE_FILE.to_owned()),
     };
     let managed = |part: &str| PostgresSettings {
         host: context.names.postgres(part),
         user: user.clone(),
-        password_file: Some(place::secret(if role == Role::Migrate { secret::ADMIN } else { DATABASE_FILE }).into()),
+        password_file: Some(place::secret(&file).into()),
         ..PostgresSettings::default()
     };
     let directory = match &context.spec().directory.external {

@@ -232,7 +232,10 @@ fn cache_files(context: &Context<'_>, add: &mut impl FnMut(String, &str, &str)) 
 fn database_files(context: &Context<'_>, role: Role, add: &mut impl FnMut(String, &str, &str)) {
     let managed = secret::managed_directory(context) || context.shards.iter().any(|shard| shard.managed().is_some());
     if managed && role == Role::Migrate {
-        add(secret::postgres(context), secret::ADMIN, secret::ADMIN);
+        for login in Login::BOTH {
+            let key = secret::key_of(secret::ADMIN, login);
+            add(secret::postgres(context), &key, &key);
+        }
         for user in Role::DATABASE_USERS {
             for login in Login::BOTH {
                 let key = login_key(user, login);

@@ -1,6 +1,13 @@
 //! Why a service cannot be started.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+/// Bytes of what a program said that are shown: its last lines.
+const SHOWN_BYTES: usize = 2_000;
 
 /// Why a service cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +56,18 @@ pub enum DependencyError {
     Wrong(String),
 }
 
-pub(crate) fn file(step: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> DependencyError {
+pub(crate) fn file(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DependencyError {
     let path = path.to_owned();
     move |source| DependencyError::File { step, path, source }
+}
+
+/// A program that ended badly, with what it said last.
+pub(crate) fn failed(program: &Path, output: &Output) -> DependencyError {
+    let said = String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
+    let from = (0..=said.len().saturating_sub(SHOWN_BYTES)).rev().find(|at| said.is_char_boundary(*at)).unwrap_or(0);
+    DependencyError::Failed {
+        program: program.to_owned(),
+        status: output.status.to_string(),
+        said: said[from..].trim().to_owned(),
+    }
 }

@@ -38,11 +38,11 @@ fn versions(folder: &Path) -> Vec<(u32, PathBuf)> {
     entries.flatten().filter_map(version).collect()
 }
 
-/// RabbitMQ's own start script. Not Debian's in /usr/sbin, which refuses every user but its own.
+/// The folder of RabbitMQ's own programs. Not Debian's in /usr/sbin, which refuses every user but its own.
 pub(crate) fn rabbitmq() -> Result<PathBuf, DependencyError> {
     let mut folders: Vec<PathBuf> = ["/opt/rabbitmq/sbin", "/usr/lib/rabbitmq/bin"].map(PathBuf::from).to_vec();
     folders.extend(path_folders().into_iter().filter(|folder| folder != Path::new("/usr/sbin")));
-    Ok(first_with("rabbitmq-server", folders)?.join("rabbitmq-server"))
+    first_with("rabbitmq-server", folders)
 }
 
 /// Redis.

@@ -12,10 +12,10 @@ use tokio::{
 use crate::DependencyError;
 
 /// Whether a stop was asked for.
-pub(super) type Stop = watch::Receiver<bool>;
+pub(crate) type Stop = watch::Receiver<bool>;
 
 /// Runs this with a runtime that hears of stops.
-pub(super) fn in_runtime<F, Fut>(work: F) -> Result<ExitCode, DependencyError>
+pub(crate) fn in_runtime<F, Fut>(work: F) -> Result<ExitCode, DependencyError>
 where
     F: FnOnce(Stop) -> Fut,
     Fut: Future<Output = Result<ExitCode, DependencyError>>,
@@ -49,16 +49,15 @@ async fn asked(stop: &Stop) {
 }
 
 /// What a program says until it ends; nothing when a stop was asked for meanwhile, which kills it.
-pub(super) async fn output(child: Child, stop: &Stop) -> Option<io::Result<std::process::Output>> {
+pub(crate) async fn output(child: Child, stop: &Stop) -> Option<io::Result<std::process::Output>> {
     tokio::select! {
         ended = child.wait_with_output() => Some(ended),
         () = asked(stop) => None,
     }
 }
 
-/// Runs the server until it ends, by itself or because a stop was asked for: then by SIGINT, PostgreSQL's fast shutdown
-/// (<https://www.postgresql.org/docs/17/server-shutdown.html>).
-pub(super) async fn run(mut command: Command, stop: &Stop) -> Result<ExitCode, DependencyError> {
+/// Runs the server until it ends, by itself or because a stop was asked for: then by this signal.
+pub(crate) async fn run(mut command: Command, ends_on: Signal, stop: &Stop) -> Result<ExitCode, DependencyError> {
     let program = PathBuf::from(command.as_std().get_program());
     let failed = |source| DependencyError::Start { program: program.clone(), source };
     let mut child = command.spawn().map_err(failed)?;
@@ -68,7 +67,7 @@ pub(super) async fn run(mut command: Command, stop: &Stop) -> Result<ExitCode, D
         () = asked(stop) => {
             if let Some(number) = number {
                 // One that has ended meanwhile needs no signal.
-                let _ = kill_process(number, Signal::INT);
+                let _ = kill_process(number, ends_on);
             }
             child.wait().await
         }

@@ -36,7 +36,7 @@ pub(crate) enum DependencyCommand {
 /// `klatch dependency check`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum CheckCommand {
-    /// PostgreSQL, by a query.
+    /// PostgreSQL: whether it takes connections.
     Postgres(Arguments),
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum CheckCommand {
 pub(crate) fn run(command: &DependencyCommand) -> anyhow::Result<ExitCode> {
     match command {
         DependencyCommand::Postgres(arguments) => Ok(postgres::run(&read_file(&arguments.settings)?)?),
-        DependencyCommand::Rabbitmq(arguments) => never(rabbitmq::run(&read_file(&arguments.settings)?)),
+        DependencyCommand::Rabbitmq(arguments) => Ok(rabbitmq::run(&read_file(&arguments.settings)?)?),
         DependencyCommand::Redis(arguments) => never(redis::run(&read_file(&arguments.settings)?)),
         DependencyCommand::Check(CheckCommand::Postgres(arguments)) => {
             postgres::check(&read_file(&arguments.settings)?)?;

@@ -27,6 +27,10 @@ pub struct PostgresDependency {
     pub superuser: String,
     /// File of its password.
     pub password_file: PathBuf,
+    /// A second such role, so that one's password can be changed while the other is in use.
+    pub other_superuser: String,
+    /// File of its password. Where there is none, the role is not made.
+    pub other_password_file: PathBuf,
     /// The database that is made with the folder.
     pub database: String,
     /// Folder for its socket.
@@ -42,6 +46,8 @@ impl Default for PostgresDependency {
             port: port::POSTGRES,
             superuser: "klatch_admin".to_owned(),
             password_file: PathBuf::from(place::secret("admin")),
+            other_superuser: "klatch_admin_b".to_owned(),
+            other_password_file: PathBuf::from(place::secret("admin-b")),
             database: "klatch".to_owned(),
             run: PathBuf::from(place::RUN),
         }
@@ -58,11 +64,11 @@ pub struct RabbitmqDependency {
     pub configuration_file: PathBuf,
     /// Plugins that are on.
     pub plugins: Vec<String>,
-    /// The user who may do everything.
+    /// The user who may do everything: the one whom a broker with nothing on its volume knows.
     pub administrator: String,
     /// File of their password.
     pub password_file: PathBuf,
-    /// File of the cookie that the brokers of a cluster know each other by.
+    /// File of the cookie that the brokers of a cluster know each other by. Read again and again: it may change.
     pub cookie_file: PathBuf,
     /// Folder for what is written at each start.
     pub run: PathBuf,

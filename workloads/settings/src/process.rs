@@ -175,6 +175,8 @@ pub struct RoleSettings {
 pub struct RolesSettings {
     /// The role that owns the schema, and signs in nowhere; the others act as it.
     pub owner: String,
+    /// Roles that may do everything, of which one signs in for this.
+    pub superusers: Vec<RoleSettings>,
     /// Roles of workloads: two each, so that one's password can be changed while the other is in use.
     pub logins: Vec<RoleSettings>,
     /// Whether the directory gets them.

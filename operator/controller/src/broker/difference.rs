@@ -39,9 +39,10 @@ pub fn edits(
         let body = json!({"description": "Klatch", "default_queue_type": "classic"});
         edits.push(put(format!("vhosts/{vhost}"), body));
     }
-    // Who declares something in a virtual host needs permissions there, administrator or not.
+    // Who declares something in a virtual host needs permissions there, administrator or not. Those of ours are among the users.
     let all = [".*", ".*", ".*"].map(str::to_owned);
-    if there.permissions.get(administrator) != Some(&all) {
+    let ours = plan.users.iter().any(|user| user.name == administrator);
+    if !ours && there.permissions.get(administrator) != Some(&all) {
         let body = json!({"configure": ".*", "write": ".*", "read": ".*"});
         edits.push(put(format!("permissions/{vhost}/{}", part(administrator)), body));
     }
@@ -49,7 +50,7 @@ pub fn edits(
         let (hash, secret) = (there.users.get(&user.name), passwords.get(&user.name));
         let right = hash.is_some_and(|hash| secret.is_none_or(|secret| password::is_of(hash, secret)));
         if !right {
-            edits.push(put(format!("users/{}", part(&user.name)), json!({"password": secret, "tags": ""})));
+            edits.push(put(format!("users/{}", part(&user.name)), json!({"password": secret, "tags": user.tags})));
         }
         let wanted = &user.permissions;
         let wanted = [&wanted.configure, &wanted.write, &wanted.read].map(Clone::clone);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use klatch_desired::{BrokerPlan, Topology};
 
-use super::{Broker, Edit, Request, edits, list};
+use super::{Broker, Edit, Request, edits, listing::enter};
 use crate::failure::Failure;
 
 /// Who signs in. Its password never shows.
@@ -44,7 +44,7 @@ pub struct Ensured {
     pub stuck: Vec<String>,
 }
 
-/// Lists every broker, and writes what it lacks. Nothing is ever deleted: queues hold messages.
+/// Lists every broker, by the first of its logins that it takes, and writes what it lacks. Nothing is ever deleted: queues hold messages.
 ///
 /// # Errors
 /// The first broker that cannot be looked after; those before it are done.
@@ -52,12 +52,12 @@ pub async fn ensure(
     broker: &dyn Broker,
     topology: &Topology,
     bases: &[String],
-    logins: &[BrokerLogin],
+    logins: &[Vec<BrokerLogin>],
     passwords: &BTreeMap<String, String>,
 ) -> Result<Ensured, Failure> {
     let mut ensured = Ensured::default();
-    for ((plan, base), login) in topology.brokers.iter().zip(bases).zip(logins) {
-        let (written, stuck) = one(broker, plan, base, login, passwords).await.map_err(|error| error.failure(base))?;
+    for ((plan, base), logins) in topology.brokers.iter().zip(bases).zip(logins) {
+        let (written, stuck) = one(broker, plan, base, logins, passwords).await.map_err(|error| error.failure(base))?;
         ensured.written += written;
         ensured.stuck.extend(stuck);
     }
@@ -68,10 +68,10 @@ async fn one(
     broker: &dyn Broker,
     plan: &BrokerPlan,
     base: &str,
-    login: &BrokerLogin,
+    logins: &[BrokerLogin],
     passwords: &BTreeMap<String, String>,
 ) -> Result<(usize, Vec<String>), super::BrokerError> {
-    let there = list(broker, plan, base, login).await?;
+    let (login, there) = enter(broker, plan, base, logins).await?;
     let (edits, stuck) = edits(plan, &login.user, passwords, &there);
     let count = edits.len();
     for Edit { verb, path, body } in edits {

@@ -24,6 +24,27 @@ pub struct Listing {
     pub bindings: Vec<[String; 3]>,
 }
 
+/// Lists a broker by the first of these whom it lets in.
+///
+/// # Errors
+/// What the broker said to the last of them.
+pub(super) async fn enter<'a>(
+    broker: &dyn Broker,
+    plan: &BrokerPlan,
+    base: &str,
+    logins: &'a [BrokerLogin],
+) -> Result<(&'a BrokerLogin, Listing), BrokerError> {
+    let mut refused = BrokerError::Unauthorised("nobody".to_owned());
+    for login in logins {
+        match list(broker, plan, base, login).await {
+            Ok(listing) => return Ok((login, listing)),
+            Err(error @ BrokerError::Unauthorised(_)) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
 /// Lists a broker.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
-use klatch_desired::{BrokerPlan, Desired, SecretKey};
+use klatch_desired::{Administrator, BrokerPlan, Desired, SecretKey};
 use kube_client::Api;
 
 use crate::{
@@ -31,7 +31,11 @@ pub(super) async fn look_after(operator: &Operator, owner: &Owner, desired: &Des
     let mut logins = Vec::new();
     let mut passwords = BTreeMap::new();
     for plan in &topology.brokers {
-        logins.push(secrets.login(plan).await?);
+        let mut of_plan = Vec::new();
+        for administrator in &plan.administrators {
+            of_plan.push(secrets.login(administrator).await?);
+        }
+        logins.push(of_plan);
         for user in &plan.users {
             passwords.insert(user.name.clone(), secrets.value(&user.password).await?);
         }
@@ -54,7 +58,7 @@ pub(super) async fn look_after(operator: &Operator, owner: &Owner, desired: &Des
 
 /// Our own brokers are named by their Service, which is in the ChatCluster's namespace and not in the operator's.
 fn address(plan: &BrokerPlan, owner: &Owner) -> String {
-    if plan.administrator.is_none() {
+    if plan.administrators.iter().all(|administrator| administrator.name.is_none()) {
         return plan.management.clone();
     }
     match plan.management.rsplit_once(':') {
@@ -84,14 +88,12 @@ impl Secrets {
         Ok(String::from_utf8_lossy(&value.0).trim_end_matches('\n').to_owned())
     }
 
-    async fn login(&mut self, plan: &BrokerPlan) -> Result<BrokerLogin, Failure> {
-        let user = match &plan.administrator {
+    async fn login(&mut self, administrator: &Administrator) -> Result<BrokerLogin, Failure> {
+        let Administrator { name, password } = administrator;
+        let user = match name {
             Some(name) => name.clone(),
-            None => {
-                let key = SecretKey { secret: plan.password.secret.clone(), key: "username".to_owned() };
-                self.value(&key).await?
-            }
+            None => self.value(&SecretKey { key: "username".to_owned(), ..password.clone() }).await?,
         };
-        Ok(BrokerLogin::new(user, self.value(&plan.password).await?))
+        Ok(BrokerLogin::new(user, self.value(password).await?))
     }
 }

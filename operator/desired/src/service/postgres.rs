@@ -5,7 +5,7 @@ use klatch_settings::{PostgresDependency, place};
 
 use super::{Server, ask, service, stateful_set, storage};
 use crate::{
-    Context, Object, Role, configuration,
+    Context, Login, Object, Role, configuration,
     pod::SecretFile,
     secret, settings,
     size::{self, MANAGED_CONNECTIONS},
@@ -57,11 +57,12 @@ fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> 
         image: said.and_then(|one| one.image.clone()).unwrap_or_else(|| IMAGE.to_owned()),
         config_map,
         files: &["postgresql.conf", "pg_hba.conf"],
-        secrets: vec![SecretFile {
-            secret: secret::postgres(context),
-            key: secret::ADMIN.to_owned(),
-            file: secret::ADMIN.to_owned(),
-        }],
+        secrets: Login::BOTH
+            .map(|login| {
+                let key = secret::key_of(secret::ADMIN, login);
+                SecretFile { secret: secret::postgres(context), file: key.clone(), key }
+            })
+            .into(),
         storage: storage(Role::Postgres, said.map(|one| &one.storage)),
         resources,
         scheduling: said.and_then(|one| one.scheduling.as_ref()),

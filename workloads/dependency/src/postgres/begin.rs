@@ -9,11 +9,12 @@ use std::{
 use klatch_settings::PostgresDependency;
 use tokio::io::AsyncWriteExt;
 
-use super::{
-    failed,
+use crate::{
+    DependencyError,
+    error::{failed, file},
+    files,
     supervise::{Stop, output},
 };
-use crate::{DependencyError, error::file, files};
 
 /// The major version of the data, if there is some.
 pub(super) fn major_of(data: &Path) -> Result<Option<u32>, DependencyError> {
@@ -68,13 +69,25 @@ pub(super) async fn begin(
     let Some(()) = step(make, &[], stop).await? else { return Ok(false) };
     let mut database = tokio::process::Command::new(programs.join("postgres"));
     database.arg("--single").arg("-D").arg(&unfinished).arg("postgres");
-    let statement = format!("CREATE DATABASE \"{}\";\n", settings.database.replace('"', "\"\""));
-    let Some(()) = step(database, statement.as_bytes(), stop).await? else { return Ok(false) };
+    let Some(()) = step(database, statements(settings)?.as_bytes(), stop).await? else { return Ok(false) };
     fs::rename(&unfinished, &settings.data).map_err(file("put into place", &settings.data))?;
     if let Some(volume) = settings.data.parent() {
         fs::File::open(volume).and_then(|folder| folder.sync_all()).map_err(file("sync", volume))?;
     }
     Ok(true)
+}
+
+/// What makes the rest, a statement a line, as the single-user server reads them
+/// (<https://www.postgresql.org/docs/17/app-postgres.html>): the database, and the second superuser.
+fn statements(settings: &PostgresDependency) -> Result<String, DependencyError> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let mut statements = format!("CREATE DATABASE {};\n", quoted(&settings.database));
+    if settings.other_password_file.exists() {
+        // Made of letters and digits, it needs no quoting.
+        let (role, password) = (quoted(&settings.other_superuser), files::password(&settings.other_password_file)?);
+        statements.push_str(&format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{password}';\n"));
+    }
+    Ok(statements)
 }
 
 /// Runs a program to its end; nothing when a stop was asked for meanwhile.

@@ -1,21 +1,16 @@
 //! `klatch dependency postgres`
 
 mod begin;
-mod supervise;
 
-use std::{
-    path::Path,
-    process::{Command, ExitCode, Stdio},
-};
+use std::process::{Command, ExitCode, Stdio};
 
 use klatch_settings::PostgresDependency;
+use rustix::process::Signal;
 
-use crate::{DependencyError, files, find, volume};
+use crate::{DependencyError, error::failed, files, find, supervise, volume};
 
 /// Seconds that being asked whether it answers may take.
 const ASK_SECONDS: &str = "3";
-/// Bytes of what a program said that are shown: its last lines.
-const SHOWN_BYTES: usize = 2_000;
 
 /// Makes the database cluster where there is none, and runs it until it ends. SIGTERM is turned into PostgreSQL's SIGINT: it
 /// ends its clients instead of waiting for them.
@@ -45,34 +40,22 @@ pub fn run(settings: &PostgresDependency) -> Result<ExitCode, DependencyError> {
         command.arg("-c").arg(format!("config_file={}", settings.configuration_file.display()));
         command.arg("-c").arg(format!("hba_file={}", settings.hba_file.display()));
         command.arg("-c").arg(format!("data_directory={}", settings.data.display()));
-        supervise::run(command, &stop).await
+        // Its fast shutdown (<https://www.postgresql.org/docs/17/server-shutdown.html>).
+        supervise::run(command, Signal::INT, &stop).await
     })
 }
 
-/// Whether it answers a query.
+/// Whether it takes connections. It is asked without a password (<https://www.postgresql.org/docs/17/app-pg-isready.html>): one that
+/// changes while it is in use would make a server look away that serves everybody.
 ///
 /// # Errors
 /// What it said instead.
 pub fn check(settings: &PostgresDependency) -> Result<(), DependencyError> {
-    let program = find::postgres(begin::major_of(&settings.data)?)?.join("psql");
-    let port = settings.port.to_string();
+    let program = find::postgres(begin::major_of(&settings.data)?)?.join("pg_isready");
     let output = Command::new(&program)
-        .args(["-h", "127.0.0.1", "-p", &port, "-U", &settings.superuser, "-d", &settings.database])
-        .args(["--no-psqlrc", "-tAc", "SELECT 1"])
-        .env("PGPASSWORD", files::password(&settings.password_file)?)
-        .env("PGCONNECT_TIMEOUT", ASK_SECONDS)
+        .args(["-h", "127.0.0.1", "-p", &settings.port.to_string(), "-d", &settings.database, "-t", ASK_SECONDS])
         .stdin(Stdio::null())
         .output()
         .map_err(|source| DependencyError::Start { program: program.clone(), source })?;
     if output.status.success() { Ok(()) } else { Err(failed(&program, &output)) }
-}
-
-fn failed(program: &Path, output: &std::process::Output) -> DependencyError {
-    let said = String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
-    let from = (0..=said.len().saturating_sub(SHOWN_BYTES)).rev().find(|at| said.is_char_boundary(*at)).unwrap_or(0);
-    DependencyError::Failed {
-        program: program.to_owned(),
-        status: output.status.to_string(),
-        said: said[from..].trim().to_owned(),
-    }
 }

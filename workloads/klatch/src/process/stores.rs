@@ -52,8 +52,9 @@ pub(super) async fn make_roles(databases: &DatabaseSettings, settings: &RolesSet
         let password = needed(Some(&role.password_file), ENV_SHARD_PASSWORD, "a role's password")?;
         Ok((role.name.clone(), Secret::new(password.reveal())))
     };
-    let logins = settings.logins.iter().map(login).collect::<anyhow::Result<_>>()?;
-    let roles = Roles { owner: settings.owner.clone(), logins };
+    let all = |roles: &[RoleSettings]| roles.iter().map(login).collect::<anyhow::Result<_>>();
+    let (superusers, logins) = (all(&settings.superusers)?, all(&settings.logins)?);
+    let roles = Roles { owner: settings.owner.clone(), superusers, logins };
     let directory = settings.directory.then(|| endpoint(&databases.directory.primary, ENV_DIRECTORY_PASSWORD));
     let shards = databases.shards.iter().filter(|shard| settings.shards.contains(&shard.id));
     for endpoint in directory.into_iter().chain(shards.map(|shard| endpoint(&shard.primary, ENV_SHARD_PASSWORD))) {

@@ -11,12 +11,17 @@ use super::{
 use crate::StoreError;
 
 const STEP: &str = "make the roles";
+/// Makes a role where there is none.
+const MAKE: &str =
+    "SELECT format('CREATE ROLE %I NOLOGIN', $1) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
 
 /// Roles of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
     /// Owns the schema.
     pub owner: String,
+    /// Name and password of each that may do everything.
+    pub superusers: Vec<(String, Secret)>,
     /// Name and password of each that signs in.
     pub logins: Vec<(String, Secret)>,
 }
@@ -37,8 +42,7 @@ pub async fn make_roles(endpoint: &Endpoint, roles: &Roles) -> Result<(), StoreE
         .await
         .step(STEP)?;
     let owner = roles.owner.as_str();
-    let make = "SELECT format('CREATE ROLE %I NOLOGIN', $1) WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-    run(&mut connection, make, &[owner]).await?;
+    run(&mut connection, MAKE, &[owner]).await?;
     for own in [
         "SELECT format('ALTER DATABASE %I OWNER TO %I', current_database(), $1)",
         "SELECT format('ALTER SCHEMA public OWNER TO %I', $1)",
@@ -46,15 +50,30 @@ pub async fn make_roles(endpoint: &Endpoint, roles: &Roles) -> Result<(), StoreE
     ] {
         run(&mut connection, own, &[owner]).await?;
     }
+    for (login, password) in &roles.superusers {
+        let sign_in = "SELECT format('ALTER ROLE %I SUPERUSER LOGIN PASSWORD %L', $1, $2)";
+        sign_in_as(&mut connection, sign_in, login, password, owner).await?;
+    }
     for (login, password) in &roles.logins {
-        run(&mut connection, make, &[login]).await?;
         let sign_in = "SELECT format('ALTER ROLE %I LOGIN INHERIT PASSWORD %L', $1, $2)";
-        run(&mut connection, sign_in, &[login, password.expose()]).await?;
+        sign_in_as(&mut connection, sign_in, login, password, owner).await?;
         run(&mut connection, "SELECT format('GRANT %I TO %I', $2, $1)", &[login, owner]).await?;
-        let act = "SELECT format('ALTER ROLE %I IN DATABASE %I SET role TO %I', $1, current_database(), $2)";
-        run(&mut connection, act, &[login, owner]).await?;
     }
     commit(&mut connection).await
+}
+
+/// A role that signs in, by this statement, and acts as the owner.
+async fn sign_in_as(
+    connection: &mut PgConnection,
+    sign_in: &'static str,
+    login: &str,
+    password: &Secret,
+    owner: &str,
+) -> Result<(), StoreError> {
+    run(connection, MAKE, &[login]).await?;
+    run(connection, sign_in, &[login, password.expose()]).await?;
+    let act = "SELECT format('ALTER ROLE %I IN DATABASE %I SET role TO %I', $1, current_database(), $2)";
+    run(connection, act, &[login, owner]).await
 }
 
 /// Runs the statement that this query makes, if it makes one: names and passwords cannot be parameters of these statements, and
