@@ -57,7 +57,7 @@ impl Broker {
             ),
         );
         let epmd = ["epmd", "-address", "127.0.0.1", "-port", &epmd_port.to_string()].map(str::to_owned);
-        let epmd = Process::start(&epmd);
+        let epmd = Process::start(&Installation::chosen().words(epmd.to_vec()));
         let environment = vec![format!("ERL_EPMD_PORT={epmd_port}"), "ERL_EPMD_ADDRESS=127.0.0.1".to_owned()];
         let process = place.start(&["rabbitmq"], &environment);
         Self { place, port, management, process, environment, _epmd: epmd }
