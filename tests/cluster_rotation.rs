@@ -1,11 +1,14 @@
-//! Every password, the service token and the signing key are made new while people chat and sign in: real PostgreSQL, RabbitMQ, Redis, api and
-//! gateways end the old ones, and nobody notices.
+//! Every password, the cookie, the service token, the signing key and the internal certificate are made new while people chat and sign in: real
+//! PostgreSQL, RabbitMQ, Redis, api and gateways end the old ones, and nobody notices.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use klatch_bus::http::PATH;
-use klatch_controller::plan::rotation::{ROTATE, STATE};
+use klatch_controller::plan::{
+    renewal::KNOWN_FROM,
+    rotation::{ROTATE, STATE},
+};
 use klatch_domain::{RoomId, Timestamp};
 use klatch_identity::{Keys, LONGEST_TOKEN};
 use klatch_tests::{
@@ -63,11 +66,10 @@ struct Doors<'a> {
 }
 
 impl<'a> Doors<'a> {
-    fn of(standing: &'a Standing) -> Self {
+    fn of(standing: &'a Standing, authority: &str) -> Self {
         let chat = &standing.chat;
         let broker = PortForward::to(standing.cluster, &chat.namespace, "pod/chat-rabbitmq-0", 5672);
         let api = PortForward::to(standing.cluster, &chat.namespace, "deployment/chat-api", 8483);
-        let authority = &contents(chat, "chat-internal-tls")["ca.crt"];
         let authorities = Certificate::from_pem_bundle(authority.as_bytes()).unwrap();
         let address = format!("127.0.0.1:{}", api.port).parse().unwrap();
         let http = Client::builder().tls_certs_only(authorities).resolve("chat-api-internal", address);
@@ -131,9 +133,13 @@ impl<'a> Doors<'a> {
         }
     }
 
-    async fn api(&self, token: &str) -> bool {
+    async fn ask(&self, token: &str) -> reqwest::Result<StatusCode> {
         let address = format!("https://chat-api-internal:{}{PATH}/members", self.api.port);
-        let said = self.http.post(address).bearer_auth(token).body("no question").send().await.unwrap().status();
+        Ok(self.http.post(address).bearer_auth(token).body("no question").send().await?.status())
+    }
+
+    async fn api(&self, token: &str) -> bool {
+        let said = self.ask(token).await.unwrap();
         assert!(said == StatusCode::BAD_REQUEST || said == StatusCode::UNAUTHORIZED, "{said}");
         said == StatusCode::BAD_REQUEST
     }
@@ -259,11 +265,44 @@ async fn the_old_key_ends(chat: &Chat<'_>, old: &Person, before: &BTreeMap<Strin
     assert_eq!(is_let_in(&anew).await, (true, true), "the new key's tokens are good");
 }
 
+/// The Secret of the certificate between gateways and api.
+const CERTIFICATE: &str = "chat-internal-tls";
+
+/// The certificate between gateways and api goes its three steps. Five minutes lie between two of them, for everybody to read the Secret; who
+/// has read it is seen here, so the test does not wait for all of them.
+async fn the_certificate_changes(chat: &Chat<'_>, before: &BTreeMap<String, String>) {
+    let prepared = contents(chat, CERTIFICATE);
+    let authority = prepared["ca.crt"].strip_suffix(&before["ca.crt"]).expect("the old authority is believed, too");
+    assert!(!authority.is_empty() && prepared["tls.crt"] == before["tls.crt"]);
+    // All gateways have started since then.
+    let hasten = || {
+        let from = format!("{KNOWN_FROM}={}", now());
+        chat.must(&["annotate", "secret", CERTIFICATE, "--overwrite", &from]);
+    };
+    hasten();
+    let shows = |line: &str, component: &str| {
+        let pods = format!("app.kubernetes.io/component={component}");
+        let names = chat.must(&["get", "pods", "-l", &pods, "-o", "jsonpath={.items[*].metadata.name}"]);
+        names.split_whitespace().all(|name| chat.must(&["logs", name]).contains(line))
+    };
+    let shown = async || shows("another certificate is shown", "api");
+    println!("api shows another certificate after {:?}", chat.until_within("api shows it", KNOWN_WITHIN, shown).await);
+    assert_eq!(contents(chat, CERTIFICATE)["tls.crt"], prepared["next.crt"]);
+    hasten();
+    let believed = async || shows("other authorities are believed", "gateway");
+    println!(
+        "its authority alone is believed after {:?}",
+        chat.until_within("gateways believe it", KNOWN_WITHIN, believed).await
+    );
+    let after = contents(chat, CERTIFICATE);
+    assert_eq!((after["ca.crt"].as_str(), after.len()), (authority, 3), "the old authority is forgotten");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_password_is_made_new_while_people_chat_and_sign_in() {
     let standing = Standing::shared();
     let chat = &standing.chat;
-    let (before, keys) = (passwords(chat), contents(chat, KEYS));
+    let (before, keys, certificate) = (passwords(chat), contents(chat, KEYS), contents(chat, CERTIFICATE));
     let mut cast = standing.cast("rotating-").await;
     let load = Load::begin(&standing.url).await;
     cast.stored_more(50).await;
@@ -281,6 +320,7 @@ async fn every_password_is_made_new_while_people_chat_and_sign_in() {
             state.contains(r#""half":"Rest""#) && state.contains("by-test")
         })
         .await;
+    the_certificate_changes(chat, &certificate).await;
     let stored = cast.desk.stored() - stored;
     println!("every password is new after {took:?}; {stored} messages were stored meanwhile");
     println!("refused for now: {:?}", cast.desk.refusals());
@@ -292,7 +332,12 @@ async fn every_password_is_made_new_while_people_chat_and_sign_in() {
     assert!(failed.is_empty(), "no send fails: {failed:?}");
 
     the_old_key_ends(chat, &old, &keys).await;
-    let (doors, after) = (Doors::of(standing), passwords(chat));
+    let (doors, after) = (Doors::of(standing, &contents(chat, CERTIFICATE)["ca.crt"]), passwords(chat));
+    let by_the_old = Doors::of(standing, &certificate["ca.crt"]);
+    assert!(
+        by_the_old.ask("").await.is_err_and(|error| error.is_connect()),
+        "who believes the old authority goes away"
+    );
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for ((secret, key), old) in &before {
         let new = &after[&(*secret, key.clone())];

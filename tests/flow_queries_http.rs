@@ -6,7 +6,7 @@ use axum::Router;
 use klatch_bus::{
     Queries,
     http::{
-        Options, PATH, Replicas, ServiceToken, queries,
+        Options, OptionsError, PATH, Replicas, ServiceToken, queries,
         shapes::{
             Head, HeadsAnswer, HeadsQuery, Members, MembersAnswer, MembersQuery, Refusal, Revoked, RevokedSinceAnswer,
             RevokedSinceQuery, RoomOfUser, RoomsAboveAnswer, RoomsAboveQuery, VisiblePresenceAnswer,
@@ -19,7 +19,10 @@ use klatch_tests::services::certificates::Certificates;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -27,7 +30,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::flow_api::world::World;
 
@@ -233,9 +236,8 @@ async fn tls_is_spoken_and_strangers_are_not_believed() {
     let world = World::new().await;
     let plain = serve_api(&world).await;
     let certificates = Certificates::make();
-    let front = tls_front(&certificates, plain.address).await;
+    let front = tls_front(watch::channel(shows(&certificates)).1, plain.address).await;
     let since = Timestamp::from_millis(0);
-    let options = |ca: &str, replicas| Options { ca: Some(ca.as_bytes().to_vec()), ..Options::new(replicas, token()) };
     let url = |host: &str| -> Url { format!("https://{host}:{}", front.address.port()).parse().unwrap() };
     for replicas in [Replicas::Addresses(vec![url("127.0.0.1")]), Replicas::Name(url("localhost"))] {
         let asking = queries(options(&certificates.ca, replicas)).unwrap();
@@ -244,24 +246,74 @@ async fn tls_is_spoken_and_strangers_are_not_believed() {
     let stranger = Certificates::make();
     let asking = queries(options(&stranger.ca, Replicas::Addresses(vec![url("localhost")]))).unwrap();
     assert!(asking.revoked_since(since).await.is_err());
-    assert!(queries(options("no certificate", Replicas::Addresses(vec![]))).is_err());
+    let nobody = queries(options("no certificate", Replicas::Addresses(vec![url("localhost")])));
+    assert!(matches!(nobody, Err(OptionsError::NoAuthority)));
     let no_web: Url = "redis://localhost".parse().unwrap();
     assert!(queries(options(&certificates.ca, Replicas::Name(no_web))).is_err());
     world.end().await;
 }
 
-/// Decrypts for a listener that does not.
-async fn tls_front(certificates: &Certificates, to: SocketAddr) -> Served {
+/// The steps of a renewal, while somebody asks all the time.
+#[tokio::test]
+async fn a_certificate_is_renewed_and_no_question_is_refused() {
+    let world = World::new().await;
+    let plain = serve_api(&world).await;
+    let (old, new) = (Certificates::make(), Certificates::make());
+    let (shown, acceptor) = watch::channel(shows(&old));
+    let front = tls_front(acceptor, plain.address).await;
+    let url = |host: &str| -> Url { format!("https://{host}:{}", front.address.port()).parse().unwrap() };
+    for replicas in [Replicas::Addresses(vec![url("127.0.0.1")]), Replicas::Name(url("localhost"))] {
+        shown.send_replace(shows(&old));
+        let asking = queries(options(&old.ca, replicas)).unwrap();
+        let since = Timestamp::from_millis(0);
+        let (stop, all) = (CancellationToken::new(), Arc::clone(&asking));
+        let stopped = stop.clone();
+        let asked = tokio::spawn(async move {
+            let mut count = 0;
+            while !stopped.is_cancelled() {
+                assert_eq!(all.revoked_since(since).await, Ok(vec![]), "question {count}");
+                count += 1;
+            }
+            count
+        });
+        let both = format!("{}{}", new.ca, old.ca).into_bytes();
+        let steps = [(&old, both.clone()), (&new, both), (&new, new.ca.clone().into_bytes())];
+        for (shows_one, ca) in steps {
+            shown.send_replace(shows(shows_one));
+            // Also where it believes them already: so that the next question begins a connection.
+            asking.believe(ca).unwrap();
+            assert_eq!(asking.revoked_since(since).await, Ok(vec![]));
+        }
+        assert!(matches!(asking.believe(b"no certificate".to_vec()), Err(OptionsError::NoAuthority)));
+        assert_eq!(asking.revoked_since(since).await, Ok(vec![]), "those believed so far are believed still");
+        stop.cancel();
+        assert!(asked.await.unwrap() > 0);
+        shown.send_replace(shows(&old));
+        asking.believe(new.ca.clone().into_bytes()).unwrap();
+        assert!(asking.revoked_since(since).await.is_err(), "the old one is forgotten");
+    }
+    world.end().await;
+}
+
+fn options(ca: &str, replicas: Replicas) -> Options {
+    Options { ca: Some(ca.as_bytes().to_vec()), ..Options::new(replicas, token()) }
+}
+
+fn shows(certificates: &Certificates) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_slice(certificates.certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Decrypts for a listener that does not, by what is to be shown when a connection comes.
+async fn tls_front(shown: watch::Receiver<TlsAcceptor>, to: SocketAddr) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
+            let acceptor = shown.borrow().clone();
             tokio::spawn(async move {
                 // A client that believes somebody else hangs up here.
                 let Ok(mut near) = acceptor.accept(socket).await else { return };

@@ -10,7 +10,6 @@ use klatch_controller::{
     kind::KINDS,
     operator::Operator,
     pass::pass,
-    plan::outcome::SETTLED_EVERY,
 };
 use klatch_tests::kube::{
     control_plane::Start,
@@ -49,7 +48,7 @@ struct Work {
 impl Work {
     async fn settle(&self) {
         for _ in 0..PASSES {
-            if pass(&self.operator, &self.scene.key()).await == SETTLED_EVERY {
+            if pass(&self.operator, &self.scene.key()).await.settled {
                 return;
             }
             mark(&self.scene.client, &self.scene.namespace, Jobs::Complete).await;

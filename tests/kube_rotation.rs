@@ -1,4 +1,8 @@
-//! New passwords on a real apiserver: both halves, each once, whenever the operator dies.
+//! New passwords on a real apiserver: both halves, each once, whenever the operator dies. And what is followed by the next in its time:
+//! signing keys, and the certificate between gateways and api.
+
+#[path = "kube_rotation/certificate.rs"]
+mod certificate;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -111,6 +115,9 @@ async fn check(scene: &Scene, before: &Passwords, at_crash: Option<&Passwords>) 
     }
     let keys = signing_keys(scene).await;
     assert!(keys.len() == 2 && keys[0].1 < keys[1].1, "one key was made beside the other, once: {keys:?}");
+    let authorities =
+        String::from_utf8(secret(scene, "chat-internal-tls").await.data.unwrap()["ca.crt"].0.clone()).unwrap();
+    assert_eq!(authorities.matches("BEGIN CERTIFICATE").count(), 2, "one certificate was made beside the other, once");
     let state = secret(scene, SECRETS[0]).await.metadata.annotations.unwrap().remove(STATE).unwrap();
     assert!(state.contains(r#""half":"Rest""#) && state.contains(r#""login":"b""#), "{state}");
     let keys = mounted(scene);
@@ -147,7 +154,7 @@ async fn passwords_are_made_new_in_two_halves_whenever_the_operator_dies() {
     let calls: Vec<_> = fuse.writes();
     let count = |verb: &str, kind: &str| calls.iter().filter(|call| call.verb == verb && call.kind == kind).count();
     assert_eq!(count("PATCH", "jobs"), 2, "{calls:?}");
-    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6 + 1, "{calls:?}");
+    assert_eq!(count("PATCH", "secrets"), 2 * SECRETS.len() + 6 + 1 + 1, "{calls:?}");
     let users = calls.iter().filter(|call| call.kind == "rabbitmq/users").count();
     // Four workloads, and those who made them.
     assert_eq!(users, 2 * (4 + 1), "{calls:?}");

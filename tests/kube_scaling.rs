@@ -13,7 +13,6 @@ use klatch_controller::{
     metrics_api::{self, Place, Registrar},
     operator::Operator,
     pass::pass,
-    plan::outcome::SETTLED_EVERY,
 };
 use klatch_tests::{
     kube::{
@@ -110,7 +109,7 @@ impl World {
     async fn settle(&self) {
         until("it settles", async || {
             run_pods(&self.scene.client, &self.scene.namespace).await;
-            pass(&self.operator, &self.scene.key()).await == SETTLED_EVERY
+            pass(&self.operator, &self.scene.key()).await.settled
         })
         .await;
     }

@@ -11,13 +11,14 @@ use crate::{Context, Login, Names, Role, name::login_key};
 pub enum Content {
     /// 32 random bytes, in hexadecimal digits.
     Password,
-    /// The private key and certificate of these names, and the authority that signed it: `tls.key`, `tls.crt`, `ca.crt`.
+    /// The private key and certificate of these names, and the authorities it is believed by: `tls.key`, `tls.crt`, `ca.crt`. While it is
+    /// renewed, `next.key` and `next.crt` as well, which no pod mounts.
     Certificate(Vec<String>),
     /// The keys that sign access tokens, a file each, as `klatch-identity` writes them.
     SigningKeys,
 }
 
-/// A Secret that is created when it is not there. A key that it lacks is added; what is there is never overwritten but by a rotation.
+/// A Secret that is created when it is not there. A key that it lacks is added; what is there is never overwritten but by a rotation or a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretShape {
     /// Its name.

@@ -38,6 +38,7 @@ pub struct Fuse {
 
 #[derive(Default)]
 struct State {
+    reads: Vec<Call>,
     writes: Vec<Call>,
     blown: bool,
 }
@@ -47,6 +48,12 @@ impl Fuse {
     #[must_use]
     pub fn at(point: Point) -> Arc<Self> {
         Arc::new(Self { point, state: Mutex::default() })
+    }
+
+    /// Reads that were let through.
+    #[must_use]
+    pub fn reads(&self) -> Vec<Call> {
+        self.state.lock().reads.clone()
     }
 
     /// Writes that were let through.
@@ -78,6 +85,8 @@ impl Guard for Fuse {
                 return Err(blown());
             }
             state.writes.push(call.clone());
+        } else {
+            state.reads.push(call.clone());
         }
         Ok(())
     }

@@ -13,7 +13,6 @@ use klatch_controller::{
     metrics::OperatorMetrics,
     operator::Operator,
     pass::pass,
-    plan::outcome::SETTLED_EVERY,
 };
 use klatch_crd::{ChatCluster, ChatClusterStatus};
 use kube_client::{
@@ -112,8 +111,8 @@ impl Scene {
         let fuse = Fuse::at(point);
         let operator = self.operator(&fuse);
         for _ in 0..PASSES {
-            let next = pass(&operator, &self.key()).await;
-            if fuse.is_blown() || next == SETTLED_EVERY {
+            let passed = pass(&operator, &self.key()).await;
+            if fuse.is_blown() || passed.settled {
                 return fuse;
             }
             mark(&self.client, &self.namespace, Jobs::Complete).await;
@@ -126,7 +125,7 @@ impl Scene {
         let operator = self.operator(&Fuse::at(Point::Never));
         let mut next = Duration::ZERO;
         for _ in 0..count {
-            next = pass(&operator, &self.key()).await;
+            next = pass(&operator, &self.key()).await.next;
             mark(&self.client, &self.namespace, jobs).await;
         }
         next

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,9 +20,10 @@ use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::watch,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -40,9 +42,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a listener encrypts with: each connection goes by what it is when it comes.
+pub(crate) type Tls = watch::Receiver<Arc<ServerConfig>>;
+
 /// Serves until `stop` is cancelled; then takes no new connections, lets requests under way finish, and returns when they
 /// have. Upgraded connections belong to who upgraded them. With `tls` it speaks nothing else.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, app: Router, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<Tls>, app: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let mut accepting = Accepting { listener, starved: None };
     loop {
@@ -53,7 +58,10 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, app: 
         };
         match &tls {
             None => connections.spawn(connection(stream, peer, app.clone(), stop.clone())),
-            Some(tls) => connections.spawn(encrypted(tls.clone(), stream, peer, app.clone(), stop.clone())),
+            Some(tls) => {
+                let tls = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+                connections.spawn(encrypted(tls, stream, peer, app.clone(), stop.clone()))
+            }
         };
     }
     drop(accepting);

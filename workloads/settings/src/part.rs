@@ -303,7 +303,8 @@ pub struct QueriesSettings {
     pub addresses: Vec<String>,
     /// File that holds the service token; see [`crate::secret`].
     pub token_file: Option<PathBuf>,
-    /// PEM file of the authorities an `https://` address is believed by; those of the system when left out.
+    /// PEM file of the authorities an `https://` address is believed by; those of the system when left out. It is read again every
+    /// minute.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -327,7 +328,7 @@ pub struct InternalSettings {
     pub token_file: Option<PathBuf>,
     /// File that holds a second service token, which is taken as well: one is made new while the other is in use.
     pub other_token_file: Option<PathBuf>,
-    /// PEM file of its certificate; with `keyFile` the listener speaks TLS.
+    /// PEM file of its certificate; with `keyFile` the listener speaks TLS. Both are read again every minute.
     pub certificate_file: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     pub key_file: Option<PathBuf>,

@@ -1,13 +1,13 @@
 //! Secrets: made once, never overwritten. Keys that a later version wants beside are added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
 use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use serde_json::json;
 
-use super::{Done, patch_secret::patch_secret};
+use super::{Done, certificate::first_note, patch_secret::patch_secret};
 use crate::{
     failure::{Failure, Step},
     make,
@@ -27,7 +27,7 @@ pub async fn create_secret(
     client: &Client,
     owner: &Owner,
     cluster_id: &str,
-    labels: &std::collections::BTreeMap<String, String>,
+    labels: &BTreeMap<String, String>,
     shape: &SecretShape,
     owned: bool,
 ) -> Result<Done, Failure> {
@@ -37,13 +37,16 @@ pub async fn create_secret(
     if shape.retained {
         labels.insert(LABEL_CLUSTER.to_owned(), cluster_id.to_owned());
     }
+    let mut annotations: BTreeMap<_, _> =
+        [(USED_BY.to_owned(), owner.uid.clone()), (KEYS.to_owned(), shape.note())].into();
+    annotations.extend(first_note(&data, make::now()));
     let reference = serde_json::from_value(owner.reference()).ok().filter(|_| owned);
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(shape.name.clone()),
             namespace: Some(owner.namespace.clone()),
             labels: Some(labels),
-            annotations: Some([(USED_BY.to_owned(), owner.uid.clone()), (KEYS.to_owned(), shape.note())].into()),
+            annotations: Some(annotations),
             owner_references: reference.map(|one| vec![one]),
             ..ObjectMeta::default()
         },
@@ -76,9 +79,9 @@ pub async fn finish_secret(
     let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
     let found = api.get(&shape.name).await.map_err(Failure::api(Step::Apply, what))?;
     let there: BTreeSet<_> = found.data.iter().flatten().map(|(key, _)| key.clone()).collect();
+    // A certificate comes with its key and authority, whatever is left of an earlier one: they go together.
     let made = make::contents(&shape.lacking(&there), &owner.namespace);
-    let mut data = made.map_err(|error| Failure::passing(Step::Apply, what(), error))?;
-    data.retain(|key, _| !there.contains(key));
+    let data = made.map_err(|error| Failure::passing(Step::Apply, what(), error))?;
     let document = json!({
         "metadata": {
             "annotations": {KEYS: shape.note()},

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod certificate;
 mod create_secret;
 mod expand;
 mod patch_secret;
@@ -16,6 +17,7 @@ use kube_client::Client;
 
 pub use adopt::{adopt, hand_over};
 pub use apply::{Applied, apply, create};
+pub use certificate::{SeenCertificate, read_certificate, write_certificate};
 pub use create_secret::{create_secret, finish_secret};
 pub use expand::{expand, renew};
 pub(crate) use prune::exactly;

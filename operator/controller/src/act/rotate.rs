@@ -1,4 +1,4 @@
-//! New passwords. They are the only thing of a Secret that is ever written after it was made.
+//! New passwords.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,8 @@ pub(crate) struct Made {
 /// [`MakeError`].
 pub(crate) fn certificate(names: &[String], life: Span) -> Result<Made, MakeError> {
     // From a day ago, as clocks differ.
-    let begin = (Timestamp::now() - SignedDuration::from_hours(24)).to_zoned(TimeZone::UTC).date();
+    let now = Timestamp::now();
+    let begin = (now - SignedDuration::from_hours(24)).to_zoned(TimeZone::UTC).date();
     let end = begin.saturating_add(life);
     let at = |date: Date| {
         let number = |number: i8| u8::try_from(number).unwrap_or(1);
@@ -26,7 +27,8 @@ pub(crate) fn certificate(names: &[String], life: Span) -> Result<Made, MakeErro
     };
     let (begin, end) = (at(begin), at(end));
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(DnType::CommonName, "Klatch internal");
+    // Several are believed at once: by their names it is told which of them has signed what.
+    authority.distinguished_name.push(DnType::CommonName, format!("Klatch internal {now}"));
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     (authority.not_before, authority.not_after) = (begin, end);

@@ -1,22 +1,29 @@
 //! What is in the Secrets that the operator makes. It is made here, sent, and forgotten.
 
 mod certificate;
+mod parsed;
 
 use std::collections::BTreeMap;
 
-pub(crate) use certificate::certificate;
+pub(crate) use certificate::{Made, certificate};
 use jiff::Span;
 use k8s_openapi::ByteString;
 use klatch_desired::{Content, SecretShape};
 use klatch_domain::Timestamp;
 use klatch_service_kit::Clock;
+pub(crate) use parsed::{Parsed, each, parse};
+
+use crate::plan::renewal::LIFE_DAYS;
 
 /// Bytes of a password: as strong as any key.
 const PASSWORD_BYTES: usize = 32;
 
-/// Years that the certificate of an internal service is good for. Nothing renews it by itself in this version, and a chat that stops
-/// at night because of its own certificate is worse than one that is old: it is only shown between pods of one ChatCluster.
-const INTERNAL_YEARS: i16 = 10;
+/// Keys of a Secret with a certificate: its own key, itself, and whom to believe.
+pub(crate) const KEY: &str = "tls.key";
+/// See [`KEY`].
+pub(crate) const CERTIFICATE: &str = "tls.crt";
+/// See [`KEY`].
+pub(crate) const AUTHORITIES: &str = "ca.crt";
 
 /// Why nothing was made.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +50,15 @@ pub fn contents(shape: &SecretShape, namespace: &str) -> Result<BTreeMap<String,
             Content::Password => {
                 data.insert(key.clone(), new_password()?);
             }
-            Content::Certificate(services) => data.extend(internal(services, namespace)?),
+            Content::Certificate(services) => {
+                let made = internal(services, namespace)?;
+                let file = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
+                data.extend([
+                    file(KEY, made.key),
+                    file(CERTIFICATE, made.certificate),
+                    file(AUTHORITIES, made.authority),
+                ]);
+            }
             Content::SigningKeys => {
                 let (file, key) = klatch_identity::new_key_file(now())?;
                 data.insert(file, ByteString(key));
@@ -53,14 +68,15 @@ pub fn contents(shape: &SecretShape, namespace: &str) -> Result<BTreeMap<String,
     Ok(data)
 }
 
-/// `tls.key`, `tls.crt` and `ca.crt` for services of a namespace.
-fn internal(services: &[String], namespace: &str) -> Result<[(String, ByteString); 3], MakeError> {
+/// A certificate of services of a namespace.
+///
+/// # Errors
+/// [`MakeError`].
+pub(crate) fn internal(services: &[String], namespace: &str) -> Result<Made, MakeError> {
     let of =
         |service: &String| [service.clone(), format!("{service}.{namespace}"), format!("{service}.{namespace}.svc")];
     let names: Vec<_> = services.iter().flat_map(of).collect();
-    let made = certificate(&names, Span::new().years(INTERNAL_YEARS))?;
-    let file = |name: &str, text: String| (name.to_owned(), ByteString(text.into_bytes()));
-    Ok([file("tls.key", made.key), file("tls.crt", made.certificate), file("ca.crt", made.authority)])
+    certificate(&names, Span::new().days(LIFE_DAYS))
 }
 
 /// A new password, for a Secret that is there.

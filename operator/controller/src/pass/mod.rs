@@ -1,11 +1,12 @@
 //! A pass over one ChatCluster: observe, validate, ask what is to be, find the next step, apply, prune, report.
 
+mod certificate;
 mod phases;
 mod rotate;
 mod signing;
 mod topology;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use klatch_crd::ChatCluster;
 use klatch_desired::{Desired, Names, Observed, desired};
@@ -33,13 +34,26 @@ use crate::{
 pub(crate) struct Findings {
     pub(crate) desired: Option<Desired>,
     pub(crate) topology: Option<Topology>,
+    /// How long until something is due that no watch tells.
+    pub(crate) due: Option<Duration>,
 }
 
-/// One pass, and when the next one begins. Dropping it in between is safe: every step is found again from what is so.
-pub async fn pass(operator: &Operator, key: &Key) -> std::time::Duration {
-    let begun = Instant::now();
+/// A pass that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// Whether all is as it should be.
+    pub settled: bool,
+    /// Until the next one.
+    pub next: Duration,
+}
+
+/// One pass. Dropping it in between is safe: every step is found again from what is so.
+pub async fn pass(operator: &Operator, key: &Key) -> Passed {
+    let (begun, mut findings) = (Instant::now(), Findings::default());
     let (outcome, failures) = match observe::resource(&operator.client, key).await {
-        Ok(Some(cluster)) if cluster.metadata.deletion_timestamp.is_none() => look_after(operator, key, &cluster).await,
+        Ok(Some(cluster)) if cluster.metadata.deletion_timestamp.is_none() => {
+            look_after(operator, key, &cluster, &mut findings).await
+        }
         // What it owned ends with it, and what it did not own stays: there is nothing to do.
         Ok(_) => {
             operator.memory.forget(key);
@@ -48,13 +62,14 @@ pub async fn pass(operator: &Operator, key: &Key) -> std::time::Duration {
         Err(failure) => count(operator, key, Outcome::Failed(failure)),
     };
     let next = outcome.next(failures);
+    let next = findings.due.map_or(next, |due| next.min(due));
     operator.metrics.passed(outcome.name(), begun.elapsed());
     match &outcome {
         Outcome::Failed(failure) => tracing::warn!(%key, failures, next_s = next.as_secs(), "{failure}"),
         Outcome::Blocked { reason, message } => tracing::info!(%key, reason, "{message}"),
         other => tracing::debug!(%key, outcome = other.name(), "passed"),
     }
-    next
+    Passed { settled: matches!(outcome, Outcome::Settled), next }
 }
 
 /// Failures in a row.
@@ -63,14 +78,13 @@ fn count(operator: &Operator, key: &Key, outcome: Outcome) -> (Outcome, u32) {
     (outcome, failures)
 }
 
-async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster) -> (Outcome, u32) {
+async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster, findings: &mut Findings) -> (Outcome, u32) {
     operator.memory.refer(key, observe::references(cluster));
     let owner = Owner::of(cluster);
-    let mut findings = Findings::default();
     let (world, outcome) = match observe::world(&operator.client, key, cluster).await {
         Err(failure) => (None, Outcome::Failed(failure)),
         Ok(mut world) => {
-            let outcome = step(operator, cluster, &owner, &mut world, &mut findings).await;
+            let outcome = step(operator, cluster, &owner, &mut world, findings).await;
             (Some(world), outcome.unwrap_or_else(Outcome::Failed))
         }
     };
@@ -137,18 +151,23 @@ async fn step(
     if cluster.spec.paused {
         return Ok(Outcome::Settled);
     }
+    let labels = names.labels();
+    let walk = phases::Walk { operator, cluster, owner, cluster_id: &observed.cluster_id, labels: &labels };
+    let asked = cluster.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).map(String::as_str);
+    // First of all: people chat on while something else waits for its user, perhaps for longer than a certificate is good.
+    findings.due = certificate::wait(desired, world);
+    if let Some(outcome) = walk.certificate(asked, desired, world).await? {
+        return Ok(outcome);
+    }
     if let Some(blocked) = missing_secret(world, false) {
         return Ok(blocked);
     }
     if let Some(warning) = desired.warnings.iter().find(|warning| warning.blocking) {
         return Ok(Outcome::Blocked { reason: warning.reason, message: warning.sentence.clone() });
     }
-    let labels = names.labels();
-    let walk = phases::Walk { operator, cluster, owner, cluster_id: &observed.cluster_id, labels: &labels };
     if let Some(outcome) = walk.secrets(desired, world).await? {
         return Ok(outcome);
     }
-    let asked = cluster.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE)).map(String::as_str);
     if let Some(outcome) = walk.signing_keys(asked, desired, world).await? {
         return Ok(outcome);
     }

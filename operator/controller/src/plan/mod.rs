@@ -6,6 +6,7 @@ pub mod difference;
 pub mod gate;
 pub mod outcome;
 pub mod prune;
+pub mod renewal;
 pub mod replicas;
 pub mod rotation;
 pub mod secrets;

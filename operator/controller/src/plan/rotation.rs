@@ -14,7 +14,7 @@ pub use klatch_desired::ROTATION as STATE;
 /// Annotation of each Secret with logins: the number of the half in which it was renewed last.
 pub const RENEWED: &str = "klatch.dev/renewed";
 
-/// Annotation of the Secret of signing keys: the value of [`ROTATE`] for which a key was made last.
+/// Annotation of the Secrets of signing keys and of the certificate: the value of [`ROTATE`] for which one was made last.
 pub const ASKED: &str = "klatch.dev/asked";
 
 /// How far it has come.

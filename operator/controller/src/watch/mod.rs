@@ -82,7 +82,7 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
         |seen: Arc<Seen>, operator: Arc<Operator>| {
             Box::pin(async move {
                 let key = key(&seen.metadata);
-                Ok::<_, Infallible>(Action::requeue(pass(&operator, &key).await))
+                Ok::<_, Infallible>(Action::requeue(pass(&operator, &key).await.next))
             })
         },
         |_, never, _| match *never {},

@@ -4,6 +4,7 @@ use std::{collections::HashMap, error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use klatch_domain::{Ordinal, Position, RoomId, SessionId, Timestamp, UserId};
+use parking_lot::RwLock;
 use reqwest::{StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::Semaphore, time::timeout};
@@ -23,7 +24,8 @@ const REASON_CHARS: usize = 200;
 
 /// [`Queries`] asked over HTTP.
 pub struct HttpQueries {
-    replicas: Replicas,
+    /// Taken whole for others, so that each question goes by one of them from its beginning to its end.
+    replicas: RwLock<Arc<Replicas>>,
     bearer: String,
     options: Options,
     under_way: Semaphore,
@@ -35,7 +37,7 @@ pub struct HttpQueries {
 /// [`OptionsError`].
 pub fn queries(options: Options) -> Result<Arc<HttpQueries>, OptionsError> {
     Ok(Arc::new(HttpQueries {
-        replicas: Replicas::new(options.clone())?,
+        replicas: RwLock::new(Arc::new(Replicas::new(options.clone())?)),
         bearer: options.token.bearer(),
         under_way: Semaphore::new(options.at_once.max(1)),
         options,
@@ -63,12 +65,24 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 impl HttpQueries {
+    /// Believes these authorities (PEM) and no others from the next question on. What is under way goes on over the connections that it
+    /// has.
+    ///
+    /// # Errors
+    /// [`OptionsError`]: those believed so far are believed still.
+    pub fn believe(&self, ca: Vec<u8>) -> Result<(), OptionsError> {
+        let replicas = Arc::clone(&self.replicas.read()).believing(ca)?;
+        *self.replicas.write() = Arc::new(replicas);
+        Ok(())
+    }
+
     async fn ask<A: DeserializeOwned>(&self, name: &'static str, question: &impl Serialize) -> Result<A, QueryError> {
         let failed = |reason: String| QueryError { query: name, reason };
         let body = serde_json::to_vec(question).map_err(|error| failed(error.to_string()))?;
         let place = timeout(self.options.timeout, self.under_way.acquire()).await;
         let _place = place.map_err(|_| failed("too many questions are under way".to_owned()))?;
-        let (first, second) = self.replicas.two().await.map_err(failed)?;
+        let replicas = Arc::clone(&self.replicas.read());
+        let (first, second) = replicas.two().await.map_err(failed)?;
         match self.ask_one(&first, name, body.clone()).await {
             Ok(answer) => Ok(answer),
             Err(Failure::Final(reason)) => Err(failed(reason)),

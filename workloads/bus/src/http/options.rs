@@ -51,7 +51,10 @@ pub enum OptionsError {
     /// An address that is no `http` or `https` URL with a host.
     #[error("queries: {0} is no http or https address")]
     Address(String),
-    /// A certificate file that holds none, or a token that no header takes.
+    /// Authorities of which there is none.
+    #[error("queries: there is no certificate among the authorities")]
+    NoAuthority,
+    /// A certificate that cannot be read, or a token that no header takes.
     #[error("queries: {0}")]
     Client(#[from] reqwest::Error),
 }

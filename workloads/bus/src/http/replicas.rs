@@ -58,7 +58,11 @@ impl Replica {
             .timeout(options.timeout)
             .pool_max_idle_per_host(IDLE);
         if let Some(ca) = &options.ca {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(ca)?);
+            let authorities = Certificate::from_pem_bundle(ca)?;
+            if authorities.is_empty() {
+                return Err(OptionsError::NoAuthority);
+            }
+            builder = builder.tls_certs_only(authorities);
         }
         if let Some((host, address)) = address {
             builder = builder.resolve(host, address);
@@ -110,6 +114,16 @@ impl Replicas {
         })
     }
 
+    /// The same ones, found where they are known to be, with other authorities believed.
+    pub(super) fn believing(&self, ca: Vec<u8>) -> Result<Self, OptionsError> {
+        let replicas = Self::new(Options { ca: Some(ca), ..self.options.clone() })?;
+        let known: Vec<_> = self.state.lock().by_address.keys().copied().collect();
+        if let Some(url) = self.name.as_ref().filter(|_| !known.is_empty()) {
+            replicas.take(url, &known)?;
+        }
+        Ok(replicas)
+    }
+
     /// The one whose turn it is, and another one if there is one. Those that failed just now come last.
     pub(super) async fn two(&self) -> Result<(Arc<Replica>, Option<Arc<Replica>>), String> {
         self.look_up().await?;
@@ -141,7 +155,7 @@ impl Replicas {
             return Ok(());
         }
         match self.addresses(url).await {
-            Ok(addresses) => self.take(url, &addresses),
+            Ok(addresses) => self.take(url, &addresses).map_err(|error| error.to_string()),
             // Those known may still be there.
             Err(error) if known => {
                 tracing::warn!(%url, error, "cannot look up the replicas that answer queries");
@@ -160,14 +174,14 @@ impl Replicas {
         Ok(found.map_err(|error| format!("looking up {host}: {error}"))?.collect())
     }
 
-    fn take(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), String> {
+    fn take(&self, url: &Url, addresses: &[SocketAddr]) -> Result<(), OptionsError> {
         let host = url.host_str().unwrap_or_default();
         let mut state = self.state.lock();
         let mut by_address = HashMap::with_capacity(addresses.len());
         for address in addresses {
             let replica = match state.by_address.get(address) {
                 Some(known) => Arc::clone(known),
-                None => Replica::new(&self.options, url, Some((host, *address))).map_err(|error| error.to_string())?,
+                None => Replica::new(&self.options, url, Some((host, *address)))?,
             };
             by_address.insert(*address, replica);
         }

@@ -41,7 +41,7 @@ impl Process for ApiProcess {
         let web_client =
             self.web_folder.as_deref().map(|folder| WebClient::read(folder, assets.as_ref())).transpose()?;
         let tokens = service_tokens(&self.internal)?;
-        let internal_tls = tls::acceptor(&self.internal)?;
+        let internal_tls = tls::follow(base, &self.internal)?;
         reach::databases(&self.database).await?;
         reach::brokers(&self.broker).await?;
         let opened = stores::open(&self.database).await?;

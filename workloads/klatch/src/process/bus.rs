@@ -4,17 +4,19 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use klatch_bus::{
-    Bus, Queries,
-    http::{self, Replicas, ServiceToken},
+    Bus,
+    http::{self, HttpQueries, Replicas, ServiceToken},
     rabbitmq::{self, BrokerAddress, Topology},
     redis,
 };
+use klatch_service_kit::panic::spawn_critical;
 use klatch_settings::{
     BrokerEndpoint, BrokerSettings, CacheMode, CacheSettings, ENV_BROKER_PASSWORD, ENV_CACHE_PASSWORD,
     ENV_SERVICE_TOKEN, QueriesSettings, TlsMode, TlsSettings, secret,
 };
+use tokio_util::sync::CancellationToken;
 
-use super::needed;
+use super::{authorities::Authorities, needed};
 use crate::workload::Base;
 
 /// Connects. A broker that is away or lacks something is an error; a Redis that is away is none: delivery goes on without.
@@ -38,8 +40,12 @@ pub(super) async fn connect(
     })
 }
 
-/// What a gateway asks api replicas.
-pub(super) fn queries(settings: &QueriesSettings) -> anyhow::Result<Arc<dyn Queries>> {
+/// What a gateway asks api replicas, believing whom it is told to believe.
+pub(super) fn queries(
+    base: &Base,
+    settings: &QueriesSettings,
+    mut authorities: Authorities,
+) -> anyhow::Result<Arc<HttpQueries>> {
     let secret = needed(settings.token_file.as_deref(), ENV_SERVICE_TOKEN, "the service token")?;
     let token = ServiceToken::parse(secret.reveal()).context("the service token cannot be used")?;
     let addresses = settings
@@ -47,8 +53,28 @@ pub(super) fn queries(settings: &QueriesSettings) -> anyhow::Result<Arc<dyn Quer
         .iter()
         .map(|address| address.parse().with_context(|| format!("{address} in queries.addresses is no address")));
     let mut options = http::Options::new(Replicas::Addresses(addresses.collect::<anyhow::Result<_>>()?), token);
-    options.ca = read_authorities(settings.ca_file.as_deref())?;
-    Ok(http::queries(options)?)
+    options.ca.clone_from(&authorities.borrow_and_update());
+    let queries = http::queries(options)?;
+    let stop = base.stop.clone();
+    let believing = believe(Arc::clone(&queries), authorities, stop.clone());
+    spawn_critical("believed authorities", stop, believing);
+    Ok(queries)
+}
+
+async fn believe(queries: Arc<HttpQueries>, mut authorities: Authorities, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = authorities.changed() => if changed.is_err() {
+                // They stand in no file.
+                return stop.cancelled().await;
+            },
+        }
+        let Some(ca) = authorities.borrow_and_update().clone() else { continue };
+        if let Err(error) = queries.believe(ca) {
+            tracing::error!(%error, "those believed so far are believed still");
+        }
+    }
 }
 
 fn broker_options(name: &str, settings: &BrokerSettings) -> anyhow::Result<rabbitmq::Options> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use klatch_settings::{GatewayProcess, TraceSettings};
 
-use super::{Process, Running, Served, bus, public_keys, reach};
+use super::{Process, Running, Served, authorities, bus, public_keys, reach};
 use crate::workload::{self, Base};
 
 impl Process for GatewayProcess {
@@ -32,8 +32,9 @@ impl Process for GatewayProcess {
 
     async fn start(&self, base: &Base) -> anyhow::Result<Running> {
         reach::brokers(&self.broker).await?;
-        let keys = public_keys::follow(base, &self.queries).await?;
-        let queries = bus::queries(&self.queries)?;
+        let authorities = authorities::follow(base, &self.queries).await?;
+        let keys = public_keys::follow(base, &self.queries, authorities.clone()).await?;
+        let queries = bus::queries(base, &self.queries, authorities)?;
         let bus = bus::connect(base, Self::NAME, &self.broker, &self.cache).await?;
         let gateway = workload::gateway::start(base, self.gateway.clone(), &bus, queries, keys).await?;
         let app = gateway.router();

@@ -5,7 +5,10 @@
 //! finished, links closed.
 
 mod api;
+mod authorities;
 mod bus;
+#[cfg(test)]
+mod certificates;
 mod gateway;
 mod message_service;
 pub(crate) mod migrate;
@@ -30,7 +33,6 @@ use klatch_settings::{
 };
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -38,6 +40,9 @@ use crate::{
     up::{banner, ended_by, runtime, start_telemetry, url_of},
     workload::Base,
 };
+
+/// Between two looks at files of certificates. Whoever renews them waits for minutes before anybody goes by them alone.
+const READ_CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 
 /// `klatch gateway|message-service|notification-service|api`
 #[derive(Debug, clap::Args)]
@@ -95,7 +100,7 @@ pub(crate) type Stopping = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct Served {
     /// Where; `None` is the process's own `listen`.
     pub(crate) listen: Option<String>,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<serve::Tls>,
     pub(crate) app: Router,
 }
 

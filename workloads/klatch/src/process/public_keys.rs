@@ -11,6 +11,7 @@ use klatch_settings::QueriesSettings;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::authorities::Authorities;
 use crate::workload::Base;
 
 /// Where they stand.
@@ -32,8 +33,12 @@ pub(super) fn router(keys: Arc<Keys>) -> Router {
 }
 
 /// Waits for the keys, and keeps them up to date until the process stops.
-pub(super) async fn follow(base: &Base, settings: &QueriesSettings) -> anyhow::Result<Arc<PublicKeys>> {
-    let source = Source::new(settings)?;
+pub(super) async fn follow(
+    base: &Base,
+    settings: &QueriesSettings,
+    authorities: Authorities,
+) -> anyhow::Result<Arc<PublicKeys>> {
+    let mut source = Source::new(settings, authorities)?;
     let keys = Arc::new(PublicKeys::default());
     let mut said = false;
     while let Err(error) = source.read(&keys).await {
@@ -48,7 +53,7 @@ pub(super) async fn follow(base: &Base, settings: &QueriesSettings) -> anyhow::R
     Ok(keys)
 }
 
-async fn keep(source: Source, keys: Arc<PublicKeys>, stop: CancellationToken) {
+async fn keep(mut source: Source, keys: Arc<PublicKeys>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -66,26 +71,24 @@ async fn keep(source: Source, keys: Arc<PublicKeys>, stop: CancellationToken) {
 }
 
 struct Source {
+    authorities: Authorities,
+    /// Believes those.
     client: reqwest::Client,
     addresses: Vec<String>,
 }
 
 impl Source {
-    fn new(settings: &QueriesSettings) -> anyhow::Result<Self> {
-        let mut client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
-        if let Some(path) = &settings.ca_file {
-            let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("{} holds no certificates", path.display()))?;
-            client = client.tls_certs_only(certificates);
-        }
-        let client = client.build().context("cannot make an HTTP client")?;
+    fn new(settings: &QueriesSettings, mut authorities: Authorities) -> anyhow::Result<Self> {
+        let client = client(authorities.borrow_and_update().as_deref())?;
         let address = |address: &String| format!("{}{PATH}", address.trim_end_matches('/'));
-        Ok(Self { client, addresses: settings.addresses.iter().map(address).collect() })
+        Ok(Self { authorities, client, addresses: settings.addresses.iter().map(address).collect() })
     }
 
     /// Asks one replica after the other, until one answers.
-    async fn read(&self, keys: &PublicKeys) -> anyhow::Result<()> {
+    async fn read(&mut self, keys: &PublicKeys) -> anyhow::Result<()> {
+        if self.authorities.has_changed().unwrap_or(false) {
+            self.client = client(self.authorities.borrow_and_update().as_deref())?;
+        }
         let mut failed = anyhow::anyhow!("no api is named");
         for address in &self.addresses {
             match self.read_from(address, keys).await {
@@ -105,5 +108,68 @@ impl Source {
         }
         keys.replace(std::str::from_utf8(&set).context("the answer is no text")?)?;
         Ok(())
+    }
+}
+
+fn client(authorities: Option<&[u8]>) -> anyhow::Result<reqwest::Client> {
+    let mut client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+    if let Some(pem) = authorities {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem).context("an authority cannot be read")?;
+        client = client.tls_certs_only(certificates);
+    }
+    client.build().context("cannot make an HTTP client")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{net::TcpListener, sync::watch};
+    use tokio_rustls::rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    };
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::process::{authorities::look, certificates::Certificates};
+
+    fn shows(certificates: &Certificates) -> Arc<ServerConfig> {
+        let chain = vec![CertificateDer::from_pem_slice(certificates.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).unwrap();
+        Arc::new(ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap())
+    }
+
+    /// The three steps of a renewal, as a gateway sees them.
+    #[tokio::test]
+    async fn keys_are_read_through_a_renewal_and_of_nobody_who_is_believed_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (Certificates::make(), Certificates::make());
+        let signing = Keys::open(&folder.path().join("keys")).unwrap();
+        let (shown, tls) = watch::channel(shows(&old));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = vec![format!("https://{}", listener.local_addr().unwrap())];
+        let serving = crate::serve::serve(listener, Some(tls), router(signing), CancellationToken::new());
+        let _serving = AbortOnDropHandle::new(tokio::spawn(serving));
+        let file = folder.path().join("ca.crt");
+        let (believed, authorities) = watch::channel(Some(old.authority.clone().into_bytes()));
+        let settings = QueriesSettings { addresses, ..QueriesSettings::default() };
+        let (mut source, keys) = (Source::new(&settings, authorities.clone()).unwrap(), PublicKeys::default());
+        source.read(&keys).await.unwrap();
+
+        std::fs::write(&file, format!("{}{}", new.authority, old.authority)).unwrap();
+        look(&file, &believed).await;
+        source.read(&keys).await.unwrap();
+        shown.send_replace(shows(&new));
+        source.read(&keys).await.unwrap();
+        // Whoever comes only now believes both as well.
+        let mut late = Source::new(&settings, authorities).unwrap();
+        late.read(&keys).await.unwrap();
+        std::fs::write(&file, "no certificate").unwrap();
+        look(&file, &believed).await;
+        late.read(&keys).await.unwrap();
+        std::fs::write(&file, &new.authority).unwrap();
+        look(&file, &believed).await;
+        source.read(&keys).await.unwrap();
+        shown.send_replace(shows(&old));
+        late.read(&keys).await.unwrap_err();
     }
 }
