@@ -181,3 +181,30 @@ async fn the_internal_certificate_is_followed_by_the_next_in_three_steps_wheneve
     let used = step(&scene, Point::Never).await;
     assert_eq!((used.asked.as_deref(), used.count()), (Some("3"), 2));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_lacks_its_certificate_gets_one_with_its_key_and_is_believed_beside_what_waits() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let before = seen(&scene).await;
+    let none = json!({"klatch.dev/keys": null, KNOWN_FROM: null});
+    let lacks = json!({"metadata": {"annotations": none}, "data": {"tls.crt": null}}).to_string();
+    scene.must(&["patch", "secret", NAME, "--type=merge", "-p", &lacks]);
+    scene.converge(Point::Never).await;
+    let after = seen(&scene).await;
+    assert!(after.believes(&after) && after.believes(&before) && !before.believes(&after), "{after:?}");
+
+    // The same when nothing is noted: then the next one is made as well, and waits.
+    let lacks = lacks.replace(KNOWN_FROM, RENEW_FROM);
+    scene.must(&["patch", "secret", NAME, "--type=merge", "-p", &lacks]);
+    scene.converge(Point::Never).await;
+    let waits = seen(&scene).await;
+    assert!(waits.waits.is_some() && waits.believes(&waits), "{waits:?}");
+    for _ in 0..2 {
+        let_time_pass(&scene);
+        let step = step(&scene, Point::Never).await;
+        assert!(step.believes(&step) && waits.believes(&step), "{step:?}");
+    }
+    assert_eq!(seen(&scene).await.count(), 1);
+}

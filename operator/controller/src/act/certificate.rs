@@ -151,5 +151,15 @@ pub(super) fn first_note(data: &BTreeMap<String, ByteString>, now: Timestamp) ->
     Some((RENEW_FROM.to_owned(), made.validity.renew_from(now).to_string()))
 }
 
+/// Believes those of an earlier certificate beside those of one that was just made: one of them may have signed what waits.
+pub(super) fn believe_also(made: &mut BTreeMap<String, ByteString>, there: Option<&BTreeMap<String, ByteString>>) {
+    let Some((made, there)) = made.get_mut(AUTHORITIES).zip(there.and_then(|there| there.get(AUTHORITIES))) else {
+        return;
+    };
+    for (text, _) in make::each(&String::from_utf8_lossy(&there.0)) {
+        made.0.extend(text.into_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests;

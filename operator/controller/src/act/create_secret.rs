@@ -7,7 +7,11 @@ use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
 use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use serde_json::json;
 
-use super::{Done, certificate::first_note, patch_secret::patch_secret};
+use super::{
+    Done,
+    certificate::{believe_also, first_note},
+    patch_secret::patch_secret,
+};
 use crate::{
     failure::{Failure, Step},
     make,
@@ -81,7 +85,8 @@ pub async fn finish_secret(
     let there: BTreeSet<_> = found.data.iter().flatten().map(|(key, _)| key.clone()).collect();
     // A certificate comes with its key and authority, whatever is left of an earlier one: they go together.
     let made = make::contents(&shape.lacking(&there), &owner.namespace);
-    let data = made.map_err(|error| Failure::passing(Step::Apply, what(), error))?;
+    let mut data = made.map_err(|error| Failure::passing(Step::Apply, what(), error))?;
+    believe_also(&mut data, found.data.as_ref());
     let document = json!({
         "metadata": {
             "annotations": {KEYS: shape.note()},
