@@ -22,7 +22,7 @@ fn ten_lines_are_told_in_phases() {
         "1. accounts, credentials, network policies",
         "chat-postgres-main-0 (1 x 10Gi), chat-postgres-main-1 (1 x 10Gi)",
         "then waits until the Job is complete",
-        "vhost default.chat, 8 users",
+        "vhost default.chat, 10 users",
         "chat-gateway (2)",
         "HighlyAvailable/SingleInstance: one copy on one volume: the directory, shards main-0 to main-1",
     ] {
