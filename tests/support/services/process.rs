@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Starts the server behind it in the background and waits at a pipe whose other end the test holds: it closes when the test
 /// drops it, panics, or is killed. Then the server is killed too, with whatever it has started: a session is a group of its own.
-const WATCH: &str = r#"setsid "$@" </dev/null >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 -- -$! 2>/dev/null"#;
+const WATCH: &str = r#"setsid "$@" </dev/null >/dev/null 2>&1 & echo $!; cat >/dev/null; kill -9 -$! 2>/dev/null"#;
 
 /// A running server.
 pub struct Process {
