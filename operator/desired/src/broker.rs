@@ -171,7 +171,7 @@ fn administrator(context: &Context<'_>, login: Login) -> Administrator {
         Login::A => first,
         Login::B => format!("{first}_{}", login.letter()),
     };
-    let password = SecretKey { secret: secret::rabbitmq(context), key: secret::key_of(secret::ADMIN, login) };
+    let password = SecretKey { secret: secret::rabbitmq(context), key: secret::admin(login) };
     Administrator { name: Some(name), password }
 }
 

@@ -57,8 +57,6 @@ impl SecretShape {
     }
 }
 
-/// Key of the first of two who may do everything at databases, and at brokers. The second's ends with its letter.
-pub(crate) const ADMIN: &str = "admin";
 /// Key of the brokers' cookie.
 pub(crate) const COOKIE: &str = "cookie";
 /// Key of the service token of the first login. The second's ends with its letter.
@@ -112,8 +110,9 @@ fn both_logins(name: String, keys: impl IntoIterator<Item = String>, retained: b
     SecretShape { name, keys, retained, logins: true }
 }
 
-fn administrators() -> [String; 2] {
-    Login::BOTH.map(|login| key_of(ADMIN, login))
+/// The key of one of the two who may do everything, at databases and at brokers.
+pub(crate) fn admin(login: Login) -> String {
+    key_of("admin", login)
 }
 
 fn logins(roles: &[Role]) -> Vec<String> {
@@ -139,11 +138,15 @@ pub(crate) fn secrets(context: &Context<'_>) -> Vec<SecretShape> {
         },
     ];
     if context.shards.iter().any(|shard| shard.managed().is_some()) || managed_directory(context) {
-        secrets.push(both_logins(postgres(context), administrators(), true));
+        secrets.push(both_logins(postgres(context), Login::BOTH.map(admin), true));
         secrets.push(both_logins(database_logins(context), logins(&Role::DATABASE_USERS), true));
     }
     if context.spec().broker.provider == Provider::Managed {
-        secrets.push(both_logins(rabbitmq(context), administrators().into_iter().chain([COOKIE.to_owned()]), true));
+        secrets.push(both_logins(
+            rabbitmq(context),
+            Login::BOTH.map(admin).into_iter().chain([COOKIE.to_owned()]),
+            true,
+        ));
     }
     if context.spec().cache.provider == Provider::Managed {
         secrets.push(both_logins(redis(context), Login::BOTH.map(|login| login.letter().to_owned()), false));

@@ -171,8 +171,10 @@ fn migrate(context: &Context<'_>) -> MigrateProcess {
     let shards: Vec<_> =
         context.shards.iter().filter(|shard| shard.managed().is_some()).map(|shard| shard.id).collect();
     let directory = secret::managed_directory(context);
-    let superusers = Login::BOTH
-        .map(|login| RoleSettings { name: superuser(login), password_file: place::secret(&admin_key(login)).into() });
+    let superusers = Login::BOTH.map(|login| RoleSettings {
+        name: superuser(login),
+        password_file: place::secret(&secret::admin(login)).into(),
+    });
     let roles = RolesSettings {
         owner: OWNER.to_owned(),
         superusers: superusers.into(),
@@ -194,15 +196,11 @@ fn superuser(login: Login) -> String {
     }
 }
 
-fn admin_key(login: Login) -> String {
-    secret::key_of(secret::ADMIN, login)
-}
-
 fn database(context: &Context<'_>, role: Role) -> DatabaseSettings {
     let (user, file) = match role {
         Role::Migrate => {
             let login = context.observed.superuser();
-            (superuser(login), admin_key(login))
+            (superuser(login), secret::admin(login))
         }
         _ => (name::database_role(role, context.observed.login), DATABASE_FILE.to_owned()),
     };

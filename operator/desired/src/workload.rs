@@ -233,7 +233,7 @@ fn database_files(context: &Context<'_>, role: Role, add: &mut impl FnMut(String
     let managed = secret::managed_directory(context) || context.shards.iter().any(|shard| shard.managed().is_some());
     if managed && role == Role::Migrate {
         for login in Login::BOTH {
-            let key = secret::key_of(secret::ADMIN, login);
+            let key = secret::admin(login);
             add(secret::postgres(context), &key, &key);
         }
         for user in Role::DATABASE_USERS {

@@ -27,24 +27,20 @@ const NEXT_KEY: &str = "next.key";
 
 /// A Secret with a certificate, as it was read. It has no `Debug`: its keys are in it.
 pub struct SeenCertificate {
-    /// What decides what is to be done.
-    pub held: Held,
     found: Secret,
 }
 
 impl SeenCertificate {
-    fn new(found: Secret) -> Self {
-        let of = |key| Some(parse(&found.data.as_ref()?.get(key)?.0)?.validity);
-        let believed = |file: &ByteString| make::each(&String::from_utf8_lossy(&file.0)).next().is_some();
-        let believed = found.data.as_ref().and_then(|data| data.get(AUTHORITIES)).is_some_and(believed);
-        let waits = found.data.as_ref().is_some_and(|data| data.contains_key(NEXT_KEY));
-        let held = Held {
+    /// What decides what is to be done.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let of = |key| Some(parse(&self.file(key)?.0)?.validity);
+        Held {
             // Without anybody who is believed, none is.
-            current: of(CERTIFICATE).filter(|_| believed),
-            next: of(NEXT_CERTIFICATE).filter(|_| waits),
-            notes: Notes::read(|name| annotation(&found.metadata, name)),
-        };
-        Self { held, found }
+            current: of(CERTIFICATE).filter(|_| !self.believed().is_empty()),
+            next: of(NEXT_CERTIFICATE).filter(|_| self.file(NEXT_KEY).is_some()),
+            notes: Notes::read(|name| annotation(&self.found.metadata, name)),
+        }
     }
 
     fn file(&self, key: &str) -> Option<&ByteString> {
@@ -73,7 +69,7 @@ impl SeenCertificate {
 pub async fn read_certificate(client: &Client, owner: &Owner, name: &str) -> Result<SeenCertificate, Failure> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
     let found = api.get(name).await.map_err(Failure::api(Doing::Observe, || format!("read Secret {name}")))?;
-    Ok(SeenCertificate::new(found))
+    Ok(SeenCertificate { found })
 }
 
 /// Does a step, and notes the value that asked for it: all or nothing, and nothing when somebody else has written meanwhile.

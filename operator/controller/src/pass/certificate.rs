@@ -13,7 +13,8 @@ use crate::{
     plan::{
         outcome::Outcome,
         renewal::{Notes, Step},
-        rotation::ASKED,
+        rotation::unanswered,
+        secrets::with_content,
     },
 };
 
@@ -27,12 +28,12 @@ impl Walk<'_> {
     ) -> Result<Option<Outcome>, Failure> {
         let (client, owner, now) = (&self.operator.client, self.owner, make::now());
         let Some((shape, secret)) = secret(desired, world) else { return Ok(None) };
-        let news = asked.filter(|asked| secret.annotation(ASKED) != Some(asked));
+        let news = unanswered(asked, secret);
         if !notes(secret).is_due(news.is_some(), now) {
             return Ok(None);
         }
         let seen = act::read_certificate(client, owner, &shape.name).await?;
-        let step = seen.held.step(news.is_some(), now);
+        let step = seen.held().step(news.is_some(), now);
         let message = match step {
             Step::Rest => return Ok(None),
             Step::Note(_) => "noted when the internal certificate is renewed",
@@ -57,7 +58,5 @@ fn notes(secret: &OwnSecret) -> Notes {
 }
 
 fn secret<'a>(desired: &'a Desired, world: &'a World) -> Option<(&'a SecretShape, &'a OwnSecret)> {
-    let of_certificate = |content: &Content| matches!(content, Content::Certificate(_));
-    let shape = desired.secrets().find(|shape| shape.keys.values().any(of_certificate))?;
-    Some((shape, world.secret(&shape.name)?))
+    with_content(desired, world, |content| matches!(content, Content::Certificate(_)))
 }

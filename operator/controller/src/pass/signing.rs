@@ -9,7 +9,7 @@ use crate::{
     failure::Failure,
     make,
     observe::World,
-    plan::{outcome::Outcome, rotation::ASKED},
+    plan::{outcome::Outcome, rotation::unanswered, secrets::with_content},
 };
 
 impl Walk<'_> {
@@ -21,9 +21,8 @@ impl Walk<'_> {
         world: &World,
     ) -> Result<Option<Outcome>, Failure> {
         let (client, owner) = (&self.operator.client, self.owner);
-        let of_keys = |content: &Content| matches!(content, Content::SigningKeys);
-        let Some(shape) = desired.secrets().find(|shape| shape.keys.values().any(of_keys)) else { return Ok(None) };
-        let Some(secret) = world.secret(&shape.name) else { return Ok(None) };
+        let is_of_keys = |content: &Content| matches!(content, Content::SigningKeys);
+        let Some((shape, secret)) = with_content(desired, world, is_of_keys) else { return Ok(None) };
         let seen = match act::read_signing_keys(client, owner, &shape.name).await? {
             Ok(seen) => seen,
             Err(file) => {
@@ -31,7 +30,7 @@ impl Walk<'_> {
                 return Ok(Some(Outcome::Blocked { reason: "SigningKeyUnreadable", message }));
             }
         };
-        let news = asked.filter(|asked| secret.annotation(ASKED) != Some(asked));
+        let news = unanswered(asked, secret);
         let due = due(&seen.keys, news.is_some(), make::now());
         if due == Due::default() && news.is_none() {
             return Ok(None);

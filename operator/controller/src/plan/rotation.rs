@@ -17,6 +17,12 @@ pub const RENEWED: &str = "klatch.dev/renewed";
 /// Annotation of the Secrets of signing keys and of the certificate: the value of [`ROTATE`] for which one was made last.
 pub const ASKED: &str = "klatch.dev/asked";
 
+/// The value that asks, unless this Secret has answered it.
+#[must_use]
+pub fn unanswered<'a>(asked: Option<&'a str>, secret: &OwnSecret) -> Option<&'a str> {
+    asked.filter(|asked| secret.annotation(ASKED) != Some(asked))
+}
+
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Half {

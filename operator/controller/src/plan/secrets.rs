@@ -1,7 +1,7 @@
 //! Which Secrets are to be made, and which are to belong to somebody else.
 
 use klatch_crd::DeletionPolicy;
-use klatch_desired::{Desired, SecretShape};
+use klatch_desired::{Content, Desired, SecretShape};
 
 use super::{
     data::USED_BY,
@@ -16,6 +16,16 @@ use crate::{
 #[must_use]
 pub fn missing<'a>(desired: &'a Desired, world: &World) -> Vec<&'a SecretShape> {
     desired.secrets().filter(|shape| world.secret(&shape.name).is_none()).collect()
+}
+
+/// The Secret with such content, where one is wanted and there.
+pub fn with_content<'a>(
+    desired: &'a Desired,
+    world: &'a World,
+    is_such: impl Fn(&Content) -> bool,
+) -> Option<(&'a SecretShape, &'a OwnSecret)> {
+    let shape = desired.secrets().find(|shape| shape.keys.values().any(&is_such))?;
+    Some((shape, world.secret(&shape.name)?))
 }
 
 /// Annotation of Secrets: the keys of its shape that were made, as [`SecretShape::note`] has them.

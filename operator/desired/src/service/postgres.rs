@@ -59,7 +59,7 @@ fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> 
         files: &["postgresql.conf", "pg_hba.conf"],
         secrets: Login::BOTH
             .map(|login| {
-                let key = secret::key_of(secret::ADMIN, login);
+                let key = secret::admin(login);
                 SecretFile { secret: secret::postgres(context), file: key.clone(), key }
             })
             .into(),

@@ -6,7 +6,7 @@ use klatch_settings::{RabbitmqDependency, dependency::ENV_NODE_NAME, port};
 
 use super::{Server, service, stateful_set, storage, tcp};
 use crate::{
-    Context, Object, Role, configuration,
+    Context, Login, Object, Role, configuration,
     pod::{SecretFile, variable},
     secret, settings, size, texts, workload,
 };
@@ -37,8 +37,7 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         ("rabbitmq.conf", &rabbitmq_conf(&name, &headless, said.replicas, memory)),
     ]));
     let (config_map, config) = configuration::files(context, Role::Rabbitmq, "rabbitmq", files);
-    let secret =
-        |key: &str| SecretFile { secret: secret::rabbitmq(context), key: key.to_owned(), file: key.to_owned() };
+    let secret = |key: String| SecretFile { secret: secret::rabbitmq(context), file: key.clone(), key };
     let server = Server {
         role: Role::Rabbitmq,
         part: None,
@@ -48,7 +47,7 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         image: said.image.clone().unwrap_or_else(|| IMAGE.to_owned()),
         config_map,
         files: &["rabbitmq.conf"],
-        secrets: vec![secret(secret::ADMIN), secret(secret::COOKIE)],
+        secrets: vec![secret(secret::admin(Login::A)), secret(secret::COOKIE.to_owned())],
         storage: storage(Role::Rabbitmq, Some(&said.storage)),
         resources: said.resources.as_ref(),
         scheduling: said.scheduling.as_ref(),

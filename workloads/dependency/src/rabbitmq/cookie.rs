@@ -72,16 +72,12 @@ impl Cookie {
         }
         files::own_folder(&self.next)?;
         files::write_own(&self.next.join(FILE), &wanted)?;
-        let mut said = Ok(());
         // By the old one; or by the new one, when the broker was told and nobody heard its answer.
-        for home in [&self.home, &self.next] {
-            said = self.tell(home, stop).await;
-            if said.is_ok() {
-                files::write_own(&self.home.join(FILE), &wanted)?;
-                return Ok(true);
-            }
+        if self.tell(&self.home, stop).await.is_err() {
+            self.tell(&self.next, stop).await?;
         }
-        said.map(|()| false)
+        files::write_own(&self.home.join(FILE), &wanted)?;
+        Ok(true)
     }
 
     /// The broker reads the file itself: what stands in a command line is seen by everybody.

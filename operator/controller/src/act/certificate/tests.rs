@@ -21,12 +21,12 @@ fn after(seen: &SeenCertificate, step: Step) -> SeenCertificate {
             None => merged.remove(key),
         };
     }
-    SeenCertificate::new(found)
+    SeenCertificate { found }
 }
 
 fn made() -> SeenCertificate {
     let data = Some(make::contents(&shape(), "talk").unwrap());
-    SeenCertificate::new(Secret { metadata: ObjectMeta::default(), data, ..Secret::default() })
+    SeenCertificate { found: Secret { metadata: ObjectMeta::default(), data, ..Secret::default() } }
 }
 
 /// Numbers of the authorities that have signed this file, in the order in which they are believed.
@@ -54,7 +54,7 @@ fn in_each_step_whoever_signed_what_is_used_is_believed() {
     assert_eq!((used.believed().len(), signed_by(&used, CERTIFICATE)), (2, vec![0]));
     let forgotten = after(&used, Step::Forget(Timestamp::from_millis(0)));
     assert_eq!((forgotten.believed().len(), signed_by(&forgotten, CERTIFICATE)), (1, vec![0]));
-    assert!(forgotten.held.current.is_some() && forgotten.held.next.is_none());
+    assert!(forgotten.held().current.is_some() && forgotten.held().next.is_none());
 }
 
 #[test]
@@ -62,8 +62,7 @@ fn the_authority_in_use_is_never_forgotten() {
     let mut waits = after(&made(), Step::Prepare);
     // Somebody has taken out what waited.
     waits.found.data.as_mut().unwrap().remove(NEXT_CERTIFICATE);
-    let waits = SeenCertificate::new(waits.found);
-    assert_eq!(waits.held.next, None);
+    assert_eq!(waits.held().next, None);
     let forgotten = after(&waits, Step::Forget(Timestamp::from_millis(0)));
     assert_eq!((forgotten.believed().len(), signed_by(&forgotten, CERTIFICATE)), (1, vec![0]));
     // Whoever has signed it is not there.
@@ -76,14 +75,14 @@ fn the_authority_in_use_is_never_forgotten() {
 #[test]
 fn what_is_no_certificate_is_told_as_none_and_believed_by_nobody() {
     let data = [AUTHORITIES, CERTIFICATE, KEY].map(|key| (key.to_owned(), ByteString(b"nonsense".to_vec())));
-    let strange = SeenCertificate::new(Secret { data: Some(data.into()), ..Secret::default() });
-    assert_eq!(strange.held, Held::default());
+    let strange = SeenCertificate { found: Secret { data: Some(data.into()), ..Secret::default() } };
+    assert_eq!(strange.held(), Held::default());
     let waits = after(&strange, Step::Prepare);
     assert_eq!((waits.believed().len(), signed_by(&waits, NEXT_CERTIFICATE)), (1, vec![0]));
-    assert_eq!(SeenCertificate::new(Secret::default()).held, Held::default());
+    assert_eq!(SeenCertificate { found: Secret::default() }.held(), Held::default());
     let mut unbelieved = made().found;
     unbelieved.data.as_mut().unwrap().insert(AUTHORITIES.to_owned(), ByteString(b"nonsense".to_vec()));
-    assert_eq!(SeenCertificate::new(unbelieved).held.current, None);
+    assert_eq!(SeenCertificate { found: unbelieved }.held().current, None);
 }
 
 #[test]
