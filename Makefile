@@ -133,9 +133,14 @@ test: tools browser services kube
 
 # On a real node, in a network namespace of its own; as root.
 test-cluster: tools node web
+	@echo '[1/3] making the images (a first build takes a quarter of an hour)'
 	@for image in pause kube services klatch; do tests/kube/images $$image >/dev/null || exit 1; done
 	@tests/kube/build helm >/dev/null
-	cargo test --workspace --test cluster -- --test-threads=1 --nocapture
+	@echo '[2/3] building the tests'
+	@cargo test --workspace --test cluster --no-run
+	@echo '[3/3] running them, each on a Kubernetes of its own (half an hour)'
+	@cargo test --workspace --test cluster -- --test-threads=1 --nocapture
+	@echo 'All tests on a node passed. Next: make cluster, and look for yourself.'
 
 check:
 	cargo fmt --all --check
