@@ -44,7 +44,8 @@ fn pods_run_restricted_and_find_each_other_by_name() {
     let echo = Echo::start(cluster);
     assert!(cluster.kubectl().must(&["get", "nodes"]).contains(" Ready "));
     for name in ["echo", &format!("echo.{}.svc.cluster.local", echo.namespace)] {
-        assert_eq!(echo.call(name), "PONG", "{name}");
+        // Ready pods are reached a little later.
+        cluster.wait_until("a server is reached", || echo.call(name) == "PONG");
     }
     assert_eq!(echo.call("nobody"), "");
     assert!(echo.must(&["logs", "deployment/echo"]).contains("Ready to accept connections"));
@@ -62,7 +63,7 @@ fn a_pod_that_asks_for_more_than_restricted_is_refused() {
 fn a_policy_blocks_whom_it_does_not_name_and_lets_through_whom_it_names() {
     let cluster = Cluster::shared();
     let echo = Echo::start(cluster);
-    assert_eq!(echo.call("echo"), "PONG");
+    cluster.wait_until("a server is reached", || echo.call("echo") == "PONG");
     echo.apply("policy.yaml");
     cluster.wait_until("a stranger is blocked", || echo.call("echo").is_empty());
     // A label is enough: the pod stays what it is.

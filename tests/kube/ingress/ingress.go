@@ -132,13 +132,16 @@ func (b *balancer) configure(routes []route, certificates map[string]*core.Secre
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
+	if err := b.read(file); err != nil {
+		return err
+	}
 	b.configured = text + news
-	return b.read(file)
+	return nil
 }
 
 func (b *balancer) read(file string) error {
 	if b.running != nil {
-		return b.running.Process.Signal(b.product.reload)
+		return b.product.reload(b.running.Process, b.folder)
 	}
 	arguments := append(append([]string{}, b.program...), b.product.command(b.folder, file)...)
 	b.running = exec.Command(arguments[0], arguments[1:]...)

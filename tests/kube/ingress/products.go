@@ -2,25 +2,55 @@ package ingress
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// How long a balancer may take to read its configuration.
+const patience = 20 * time.Second
 
 // What a balancer is started and configured with.
 type product struct {
-	reload        syscall.Signal
+	reload        func(running *os.Process, folder string) error
 	command       func(folder, file string) []string
 	configuration func(folder string, at listen, routes []route, certified []string) string
 }
 
 var products = map[string]product{
-	"haproxy": {syscall.SIGUSR2, haproxyCommand, haproxy},
-	"nginx":   {syscall.SIGHUP, nginxCommand, nginx},
+	"haproxy": {haproxyReload, haproxyCommand, haproxy},
+	"nginx":   {nginxReload, nginxCommand, nginx},
 }
 
-func haproxyCommand(_, file string) []string {
-	return []string{"/usr/sbin/haproxy", "-W", "-db", "-f", file}
+func haproxyMaster(folder string) string { return filepath.Join(folder, "master.sock") }
+
+func haproxyCommand(folder, file string) []string {
+	return []string{"/usr/sbin/haproxy", "-W", "-db", "-S", haproxyMaster(folder), "-f", file}
+}
+
+// Answers once the new workers serve: what the routes say is told as accepted then, and not before.
+// https://docs.haproxy.org/3.0/management.html#9.4.1
+func haproxyReload(_ *os.Process, folder string) error {
+	master, err := net.DialTimeout("unix", haproxyMaster(folder), patience)
+	if err != nil {
+		return err
+	}
+	defer master.Close()
+	if err := master.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(master, "reload"); err != nil {
+		return err
+	}
+	said, err := io.ReadAll(master)
+	if err == nil && !strings.Contains(string(said), "Success=1") {
+		err = fmt.Errorf("haproxy does not take its configuration: %s", said)
+	}
+	return err
 }
 
 // https://docs.haproxy.org/3.0/configuration.html
@@ -61,6 +91,9 @@ frontend people
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
 %s%s%s`, bind, redirects, rules, backends)
 }
+
+// Its sockets stay open, whatever it reads.
+func nginxReload(running *os.Process, _ string) error { return running.Signal(syscall.SIGHUP) }
 
 func nginxCommand(folder, file string) []string {
 	directives := fmt.Sprintf("daemon off; pid %s/pid; error_log stderr warn;", folder)
