@@ -1,11 +1,13 @@
 //! The operator on a real apiserver, with a stand-in that says of everything that it is ready.
 
-use klatch_controller::{kind::KINDS, plan::stamp::APPLIED};
+use std::collections::BTreeSet;
+
+use klatch_controller::{kind::KINDS, pass, plan::stamp::APPLIED};
 use klatch_tests::kube::{
-    fuse::Point,
+    fuse::{Fuse, Point},
     scene::{Scene, quiet_plane},
     snapshot::{snapshot, treasures},
-    stand_in::list,
+    stand_in::{Jobs, list},
 };
 use serde_json::json;
 
@@ -85,6 +87,57 @@ async fn whatever_is_deleted_or_changed_by_hand_comes_back() {
         assert_eq!(snapshot(&scene.client, &scene.namespace, &uid).await, whole, "{kind} {name} {edit}");
     }
     assert_eq!(treasures(&scene.client, &scene.namespace).await, before, "no Secret has changed");
+}
+
+/// One that anybody can make anew, and two that open data.
+#[tokio::test]
+async fn secrets_that_lost_their_labels_are_found_by_name_and_get_them_back() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let (names, before) =
+        (["chat-redis", "chat-postgres", "chat-database-logins"], treasures(&scene.client, &scene.namespace).await);
+    for name in names {
+        scene.must(&["patch", "secret", name, "--type=merge", "-p", r#"{"metadata": {"labels": null}}"#]);
+    }
+    scene.converge(Point::Never).await;
+    assert!(scene.is_ready().await, "{:?}", scene.condition("Stalled").await);
+    assert_eq!(treasures(&scene.client, &scene.namespace).await, before, "they are what they were");
+    for name in names {
+        let labels = scene.must(&["get", "secret", name, "-o", "jsonpath={.metadata.labels}"]);
+        assert!(labels.contains(r#""app.kubernetes.io/instance":"chat""#), "{name}: {labels}");
+    }
+    // What is really gone is told of, and not made anew.
+    scene.must(&["delete", "secret", "chat-database-logins"]);
+    scene.passes(2, Jobs::Complete).await;
+    assert_eq!(scene.condition("Stalled").await.1, "SecretLost");
+}
+
+/// A change that does not roll out, and several tries to mend it: pods of before serve, and may have to be started again.
+#[tokio::test]
+async fn configurations_in_use_stay_while_a_rollout_hangs() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    let files = || {
+        let listed = scene.must(&["get", "configmap", "-l", "app.kubernetes.io/component=api", "-o", "name"]);
+        listed.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let before = files();
+    let operator = scene.operator(&Fuse::at(Point::Never));
+    for limit in 5..11 {
+        let change = json!({"spec": {"limits": {"messagesPerSecond": limit}}}).to_string();
+        scene.must(&["patch", "chat", "chat", "--type=merge", "-p", &change]);
+        // No pod becomes ready.
+        for _ in 0..6 {
+            pass(&operator, &scene.key()).await;
+        }
+    }
+    let hanging = files();
+    assert!(hanging.is_superset(&before), "{before:?} is gone: {hanging:?}");
+    scene.converge(Point::Never).await;
+    let kept = files();
+    assert!(kept.len() < hanging.len(), "once all stands, old ones go: {kept:?}");
 }
 
 #[tokio::test]

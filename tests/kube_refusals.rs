@@ -7,6 +7,7 @@ use klatch_tests::kube::{
     snapshot::treasures,
     stand_in::Jobs,
 };
+use serde_json::json;
 
 #[tokio::test]
 async fn a_missing_secret_is_named_and_found_when_it_comes() {
@@ -36,16 +37,42 @@ async fn what_is_somebody_elses_is_not_touched() {
     scene.converge(Point::Never).await;
 }
 
+/// With and without the label that a Helm release of the same name puts on what it makes.
 #[tokio::test]
 async fn a_foreign_secret_is_not_taken_for_ours() {
-    let scene = Scene::new(quiet_plane()).await;
-    scene.apply(
-        r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chat-redis"}, "stringData": {"a": "theirs"}}"#,
-    );
-    scene.apply_ten_lines();
-    scene.passes(3, Jobs::Complete).await;
-    let (stalled, reason, message) = scene.condition("Stalled").await;
-    assert!(stalled && reason == "ForeignObject" && message.contains("Secret chat-redis"), "{reason}: {message}");
+    for labels in [json!({}), json!({"app.kubernetes.io/instance": "chat", "app.kubernetes.io/managed-by": "Helm"})] {
+        let scene = Scene::new(quiet_plane()).await;
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "chat-redis", "labels": labels},
+            "stringData": {"a": "theirs"},
+        });
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data-of-theirs", "labels": labels},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        });
+        scene.apply(&secret.to_string());
+        scene.apply(&volume.to_string());
+        let seen = || {
+            scene.must(&[
+                "get",
+                "secret/chat-redis",
+                "pvc/data-of-theirs",
+                "-o",
+                "jsonpath={.items[*].metadata.resourceVersion}",
+            ])
+        };
+        let before = seen();
+        scene.apply_ten_lines();
+        scene.passes(3, Jobs::Complete).await;
+        let (stalled, reason, message) = scene.condition("Stalled").await;
+        assert!(stalled && reason == "ForeignObject" && message.contains("Secret chat-redis"), "{reason}: {message}");
+        assert_eq!(seen(), before, "nothing was written to what is theirs");
+        scene.must(&["delete", "secret", "chat-redis"]);
+        scene.converge(Point::Never).await;
+        assert!(scene.is_ready().await, "their volume is no data of ours");
+    }
 }
 
 #[tokio::test]

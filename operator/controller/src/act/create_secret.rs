@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
-use klatch_desired::{LABEL_CLUSTER, MANAGER, SecretShape};
+use klatch_desired::{MANAGER, SecretShape};
 use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use serde_json::json;
 
@@ -23,24 +23,20 @@ use crate::{
     },
 };
 
-/// Makes a Secret of this shape, for the data of this id.
+/// Makes a Secret of this shape, which was not there a moment ago. One that came meanwhile stays as it is, and the next pass sees whose
+/// it is.
 ///
 /// # Errors
 /// What the apiserver said, or that the system gives no random numbers.
 pub async fn create_secret(
     client: &Client,
     owner: &Owner,
-    cluster_id: &str,
     labels: &BTreeMap<String, String>,
     shape: &SecretShape,
     owned: bool,
-) -> Result<Done, Failure> {
+) -> Result<(), Failure> {
     let what = || format!("make Secret {}", shape.name);
     let data = make::contents(shape, &owner.namespace).map_err(|error| Failure::passing(Step::Apply, what(), error))?;
-    let mut labels = labels.clone();
-    if shape.retained {
-        labels.insert(LABEL_CLUSTER.to_owned(), cluster_id.to_owned());
-    }
     let mut annotations: BTreeMap<_, _> =
         [(USED_BY.to_owned(), owner.uid.clone()), (KEYS.to_owned(), shape.note())].into();
     annotations.extend(first_note(&data, make::now()));
@@ -49,7 +45,7 @@ pub async fn create_secret(
         metadata: ObjectMeta {
             name: Some(shape.name.clone()),
             namespace: Some(owner.namespace.clone()),
-            labels: Some(labels),
+            labels: Some(labels.clone()),
             annotations: Some(annotations),
             owner_references: reference.map(|one| vec![one]),
             ..ObjectMeta::default()
@@ -61,11 +57,39 @@ pub async fn create_secret(
     let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
     let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match api.create(&parameters, &secret).await {
-        Ok(_) => Ok(Done::Other),
-        // Made by a pass whose answer was lost, or somebody else's, or one of ours that lost its label.
-        Err(Error::Api(status)) if status.code == 409 => whose(&api, owner, &shape.name).await,
+        Ok(_) => Ok(()),
+        // Made by a pass whose answer was lost, or by somebody else.
+        Err(Error::Api(status)) if status.code == 409 => Ok(()),
         Err(error) => Err(Failure::api(Step::Apply, what)(error)),
     }
+}
+
+/// Looks by its name for a Secret that no list shows, and puts back the labels that lists go by, if it is ours: somebody took them off,
+/// or put it back from a backup without them. `None`: there is none of this name.
+///
+/// # Errors
+/// What the apiserver said.
+pub async fn label_secret(
+    client: &Client,
+    owner: &Owner,
+    labels: &BTreeMap<String, String>,
+    shape: &SecretShape,
+) -> Result<Option<Done>, Failure> {
+    let (name, what) = (&shape.name, || format!("look for Secret {}", shape.name));
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+    let found = api.get_metadata_opt(name).await.map_err(Failure::api(Step::Apply, what))?;
+    let Some(found) = found else { return Ok(None) };
+    let secret = OwnSecret { metadata: found.metadata };
+    Ok(Some(match secret_standing(&secret, owner) {
+        Standing::Ours => {
+            let seen = json!({"labels": labels, "uid": secret.metadata.uid});
+            let what = || format!("put back the labels of Secret {name}");
+            patch_secret(client, owner, name, &json!({"metadata": seen}), what).await?;
+            Done::Other
+        }
+        Standing::Predecessor => Done::InTheWay(format!("Secret {name}")),
+        Standing::Foreign => Done::Foreign(format!("Secret {name}")),
+    }))
 }
 
 /// Adds the keys of its shape that a Secret lacks, and notes that it has all of them: both or neither, and nothing when somebody else
@@ -96,16 +120,4 @@ pub async fn finish_secret(
         "data": data,
     });
     patch_secret(client, owner, &shape.name, &document, what).await
-}
-
-async fn whose(api: &Api<Secret>, owner: &Owner, name: &str) -> Result<Done, Failure> {
-    let found = api.get_metadata_opt(name).await;
-    let found = found.map_err(Failure::api(Step::Apply, || format!("look at Secret {name}")))?;
-    let Some(found) = found else { return Ok(Done::Other) };
-    let secret = OwnSecret { metadata: found.metadata };
-    Ok(match secret_standing(&secret, owner) {
-        Standing::Ours => Done::Other,
-        Standing::Predecessor => Done::InTheWay(format!("Secret {name}")),
-        Standing::Foreign => Done::Foreign(format!("Secret {name}")),
-    })
 }

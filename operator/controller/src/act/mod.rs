@@ -18,7 +18,7 @@ use kube_client::Client;
 pub use adopt::{adopt, hand_over};
 pub use apply::{Applied, apply, create};
 pub use certificate::{SeenCertificate, read_certificate, write_certificate};
-pub use create_secret::{create_secret, finish_secret};
+pub use create_secret::{create_secret, finish_secret, label_secret};
 pub use expand::{expand, renew};
 pub(crate) use prune::exactly;
 pub use prune::prune;

@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 use klatch_desired::MANAGER;
 use kube_client::{
-    Api, Client, Resource,
+    Api, Client, Error, Resource,
     api::{ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
     core::{ObjectMeta, PartialObjectMeta},
 };
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     act::exactly,
     failure::{Failure, Step},
-    watch::changed,
+    watch::changed::{self, News},
 };
 
 /// Between two looks without news: watches may miss some, and certificates grow old.
@@ -46,13 +46,19 @@ pub struct Registrar {
     pub place: Place,
 }
 
+/// How often a registration is looked at that is to go and changes all the time.
+const WITHDRAWALS: u32 = 5;
+
 /// Keeps the registration as it should be until told to stop.
 pub async fn register(registrar: Registrar, stop: CancellationToken) {
     let api: Api<PartialObjectMeta<APIService>> = Api::all(registrar.client.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
     // A registration is called by its version and group; the apiserver takes no other name.
-    let news = changed::changed(events, false)
-        .filter(|metadata| std::future::ready(metadata.name.as_ref().is_some_and(|name| name.ends_with(GROUP))));
+    let concerns = |news: &News| match news {
+        News::Of(metadata) => metadata.name.as_ref().is_some_and(|name| name.ends_with(GROUP)),
+        News::Listed { missed } => *missed,
+    };
+    let news = changed::changed(events, false).filter(|news| std::future::ready(concerns(news)));
     let mut news = std::pin::pin!(news);
     while !stop.is_cancelled() {
         let next = match registrar.look_after().await {
@@ -75,12 +81,16 @@ pub async fn register(registrar: Registrar, stop: CancellationToken) {
 /// # Errors
 /// What the apiserver said.
 pub async fn withdraw(registrar: &Registrar) -> Result<(), Failure> {
-    let found = registrar.registrations().get_opt(&stance::name()).await;
-    let found = found.map_err(Failure::api(Step::Observe, || "get our APIService".to_owned()))?;
-    match found.filter(|found| stance::is_ours(found, &registrar.place)) {
-        Some(ours) => registrar.delete(&ours).await,
-        None => Ok(()),
+    // The aggregator writes its status when endpoints come and go, as ours do just then.
+    for _ in 0..WITHDRAWALS {
+        let found = registrar.registrations().get_opt(&stance::name()).await;
+        let found = found.map_err(Failure::api(Step::Observe, || "get our APIService".to_owned()))?;
+        let Some(ours) = found.filter(|found| stance::is_ours(found, &registrar.place)) else { return Ok(()) };
+        if registrar.delete(&ours).await? {
+            return Ok(());
+        }
     }
+    Err(Failure::passing(Step::Prune, "withdraw the metrics API", "its registration changes all the time"))
 }
 
 impl Registrar {
@@ -111,8 +121,9 @@ impl Registrar {
                 Ok(())
             }
             Stance::Withdraw(ours) => {
-                self.delete(&ours).await?;
-                tracing::info!("{GROUP} is somebody else's: our registration is gone");
+                if self.delete(&ours).await? {
+                    tracing::info!("{GROUP} is somebody else's: our registration is gone");
+                }
                 Ok(())
             }
             Stance::StandAside(theirs) => {
@@ -133,11 +144,13 @@ impl Registrar {
         applied.map(drop).map_err(Failure::api(Step::Apply, || "register the metrics API".to_owned()))
     }
 
-    async fn delete(&self, ours: &APIService) -> Result<(), Failure> {
+    /// False: it has changed since it was looked at, and is to be looked at again.
+    async fn delete(&self, ours: &APIService) -> Result<bool, Failure> {
         let parameters = exactly(&ours.metadata, PropagationPolicy::Background);
         match self.registrations().delete(&stance::name(), &parameters).await {
-            Err(error) if Failure::is_not_found(&error) => Ok(()),
-            other => other.map(drop).map_err(Failure::api(Step::Prune, || "withdraw the metrics API".to_owned())),
+            Ok(_) => Ok(true),
+            Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(status.code == 404),
+            Err(error) => Err(Failure::api(Step::Prune, || "withdraw the metrics API".to_owned())(error)),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
         gate::Topology,
         outcome::Outcome,
         rotation::{self, ROTATE, Rotation},
+        secrets,
         standing::Owner,
     },
 };
@@ -84,6 +85,7 @@ async fn look_after(operator: &Operator, key: &Key, cluster: &ChatCluster, findi
     let (world, outcome) = match observe::world(&operator.client, key, cluster).await {
         Err(failure) => (None, Outcome::Failed(failure)),
         Ok(mut world) => {
+            secrets::leave_out_foreign(&mut world, &owner);
             let outcome = step(operator, cluster, &owner, &mut world, findings).await;
             (Some(world), outcome.unwrap_or_else(Outcome::Failed))
         }
@@ -184,7 +186,9 @@ async fn step(
         return Ok(blocked);
     }
     let outcome = walk.settled(desired, world);
+    // Brokers that nobody could ask may not know the logins that workloads would change over to.
     if matches!(outcome, Outcome::Settled)
+        && findings.topology == Some(Topology::There)
         && let Some(outcome) = walk.rotate(&rotation, asked, desired, world, true).await?
     {
         return Ok(outcome);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use klatch_crd::ChatCluster;
-use klatch_desired::{Desired, Phase, Step};
+use klatch_desired::{Desired, LABEL_CLUSTER, Phase, SecretShape, Step};
 
 use super::{passes, topology};
 use crate::{
     act::{self, Done},
     failure::Failure,
+    live::Live,
     observe::World,
     operator::Operator,
     plan::{
@@ -34,20 +35,29 @@ impl Walk<'_> {
     pub(super) async fn secrets(&self, desired: &Desired, world: &World) -> Result<Option<Outcome>, Failure> {
         let (client, owner, policy) = (&self.operator.client, self.owner, self.cluster.spec.deletion_policy);
         let missing = secrets::missing(desired, world);
-        let begun = world.of_kind("PersistentVolumeClaim").next().is_some();
-        if let Some(lost) = missing.iter().find(|shape| shape.retained && begun) {
+        let mut absent = Vec::new();
+        for shape in &missing {
+            match act::label_secret(client, owner, &self.labels_of(shape), shape).await? {
+                None => absent.push(shape),
+                Some(done) => {
+                    if let Some(outcome) = obstacle(&done) {
+                        return Ok(Some(outcome));
+                    }
+                }
+            }
+        }
+        let is_ours = |claim: &Live| claim.label(LABEL_CLUSTER) == Some(self.cluster_id);
+        let begun = world.of_kind("PersistentVolumeClaim").any(is_ours);
+        if let Some(lost) = absent.iter().find(|shape| shape.retained && begun) {
             let message = format!(
                 "Secret {} is gone, and a new one would not open the data that is there: put it back from a backup",
                 lost.name
             );
             return Ok(Some(Outcome::Blocked { reason: "SecretLost", message }));
         }
-        for shape in &missing {
+        for shape in absent {
             let owned = secrets::is_owned(shape, policy);
-            let done = act::create_secret(client, owner, self.cluster_id, self.labels, shape, owned).await?;
-            if let Some(outcome) = obstacle(&done) {
-                return Ok(Some(outcome));
-            }
+            act::create_secret(client, owner, &self.labels_of(shape), shape, owned).await?;
         }
         let unfinished = secrets::unfinished(desired, world);
         for (shape, seen) in &unfinished {
@@ -63,6 +73,15 @@ impl Walk<'_> {
         }
         let written = missing.len() + handovers.len();
         Ok((written > 0).then(|| Outcome::Progress { message: format!("wrote {written} Secrets") }))
+    }
+
+    /// Retained ones say which data they open.
+    fn labels_of(&self, shape: &SecretShape) -> BTreeMap<String, String> {
+        let mut labels = self.labels.clone();
+        if shape.retained {
+            labels.insert(LABEL_CLUSTER.to_owned(), self.cluster_id.to_owned());
+        }
+        labels
     }
 
     /// The first phase that is not as it should be.
@@ -115,10 +134,10 @@ impl Walk<'_> {
                     if let Some(outcome) = obstacle(&done) {
                         return Ok(Some(outcome));
                     }
+                    written += usize::from(is_step(change, &done));
                     if let Done::Live(live) = done {
                         made.push((change, live));
                     }
-                    written += 1;
                 }
                 Err(failure) if passes(&failure) => return Err(failure),
                 // One object that is refused keeps none of the others from being right.
@@ -152,9 +171,10 @@ impl Walk<'_> {
         Ok(said.map_or(message.clone(), |said| format!("{message}: {said}")))
     }
 
-    /// Everything stands: what is wanted no more may go.
+    /// Everything was written: what is wanted no more may go.
     pub(super) async fn prune(&self, desired: &Desired, world: &World) -> Result<Option<Outcome>, Failure> {
-        let unwanted = prune::unwanted(desired, self.owner, world);
+        let stands = desired.phases.iter().all(|phase| gate::not_ready(phase, world).is_empty());
+        let unwanted = prune::unwanted(desired, self.owner, world, stands);
         for live in &unwanted {
             act::prune(&self.operator.client, self.owner, live).await?;
         }
@@ -172,6 +192,22 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a write left something else than there was. What the server keeps otherwise than it is told, as an admission webhook's rules
+/// may have it, is not as wanted afterwards either: that is no step on the way, and what comes later is not kept waiting for it.
+fn is_step(change: &Change, done: &Done) -> bool {
+    let (Change::Apply(stamped, before), Done::Live(after)) = (change, done) else { return true };
+    let step = before.metadata.resource_version != after.metadata.resource_version;
+    if !step {
+        let (kind, name) = (stamped.kind.name, &stamped.name);
+        tracing::warn!(
+            kind,
+            name,
+            "the server keeps it otherwise than it is told: does an admission webhook rewrite it?"
+        );
+    }
+    step
+}
+
 fn obstacle(done: &Done) -> Option<Outcome> {
     match done {
         Done::Foreign(what) => Some(Outcome::Blocked {
@@ -184,5 +220,29 @@ fn obstacle(done: &Done) -> Option<Outcome> {
             Some(Outcome::Waiting { reason: "Progressing", message: format!("waiting until {what} is gone") })
         }
         Done::Live(_) | Done::Gone | Done::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{kind::Kind, plan::stamp::Stamped};
+
+    fn live(kind: &'static Kind, version: &str) -> Live {
+        let object = json!({"metadata": {"name": "chat-api", "resourceVersion": version}});
+        Live::new(kind, &serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn a_write_that_leaves_all_as_it_was_is_no_step() {
+        let kind = Kind::of("Deployment").unwrap();
+        let stamped = || Stamped { kind, name: "chat-api".to_owned(), hash: String::new(), document: Value::default() };
+        let after = |version| Done::Live(Box::new(live(kind, version)));
+        let apply = Change::Apply(stamped(), live(kind, "7"));
+        assert!(is_step(&apply, &after("8")));
+        assert!(!is_step(&apply, &after("7")), "a webhook rewrote it to what there was");
+        assert!(is_step(&Change::Create(stamped()), &after("7")));
     }
 }

@@ -14,9 +14,10 @@ use crate::{
 const KEPT: usize = 3;
 
 /// Objects to delete: ours by owner and by label, of a kind that is pruned, and in no phase. Only for a pass that has seen
-/// everything and in which everything stands.
+/// everything and written everything. While something is not ready yet (`stands` is false), no configuration goes: pods of an earlier
+/// one may be those that serve, and come back with what they mount.
 #[must_use]
-pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World) -> Vec<&'a Live> {
+pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World, stands: bool) -> Vec<&'a Live> {
     let wanted: BTreeSet<_> = desired.objects().map(|object| (object.kind(), object.name())).collect();
     let ours = |live: &&Live| {
         live.kind.pruned
@@ -27,7 +28,9 @@ pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World) -> Vec<&
     };
     let (configurations, mut rest): (Vec<_>, Vec<_>) =
         world.objects.iter().filter(ours).partition(|live| live.kind.name == "ConfigMap");
-    rest.extend(old(configurations));
+    if stands {
+        rest.extend(old(configurations));
+    }
     rest
 }
 

@@ -1,7 +1,7 @@
 //! Which Secrets are to be made, and which are to belong to somebody else.
 
 use klatch_crd::DeletionPolicy;
-use klatch_desired::{Content, Desired, SecretShape};
+use klatch_desired::{Content, Desired, LABEL_CLUSTER, SecretShape};
 
 use super::{
     data::USED_BY,
@@ -11,6 +11,14 @@ use crate::{
     live::controller,
     observe::{OwnSecret, World},
 };
+
+/// Leaves out what carries the ChatCluster's name and is of others, as of a Helm release of the same name: it is never written to. Where
+/// it has a name that we want, making ours says so. Credentials of data stay, whoever's: [`data`](super::data::data) tells whose they are.
+pub fn leave_out_foreign(world: &mut World, owner: &Owner) {
+    world
+        .secrets
+        .retain(|secret| secret.label(LABEL_CLUSTER).is_some() || secret_standing(secret, owner) != Standing::Foreign);
+}
 
 /// Secrets that are not there.
 #[must_use]

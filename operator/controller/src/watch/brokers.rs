@@ -2,19 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream};
+
 use crate::{Key, broker::check, operator::Operator};
 
 /// Between two looks: what is deleted by hand is back within a minute.
 pub(super) const EVERY: Duration = Duration::from_secs(30);
 
+/// Asked at a time: one that does not answer takes seconds, and keeps others waiting.
+const CONCURRENCY: usize = 16;
+
 /// ChatClusters whose brokers are not as they should be.
 pub(super) async fn look(operator: Arc<Operator>) -> Vec<Key> {
-    let mut found = Vec::new();
-    for (key, seen) in operator.memory.brokers() {
-        if !check(&*operator.broker, &seen).await {
+    let broker = &*operator.broker;
+    let looks = operator.memory.brokers().into_iter().map(|(key, seen)| async move {
+        let wrong = !check(broker, &seen).await;
+        if wrong {
             tracing::info!(%key, "a broker is not as it should be");
-            found.push(key);
         }
-    }
-    found
+        wrong.then_some(key)
+    });
+    stream::iter(looks).buffer_unordered(CONCURRENCY).filter_map(std::future::ready).collect().await
 }

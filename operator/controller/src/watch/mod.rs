@@ -4,6 +4,7 @@ mod asked;
 mod brokers;
 pub(crate) mod changed;
 mod gateways;
+mod one_by_one;
 mod optional;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -19,12 +20,12 @@ use kube_client::{
 use kube_runtime::{
     WatchStreamExt,
     controller::{Action, Config, ReconcileRequest, applier},
-    reflector::{self, ObjectRef},
+    reflector::{self, ObjectRef, Store},
     watcher,
 };
 use tokio_util::sync::CancellationToken;
 
-use self::asked::asked;
+use self::{asked::asked, changed::News, one_by_one::one_by_one};
 use crate::{
     Key,
     kind::{KINDS, OPTIONAL},
@@ -56,24 +57,24 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
     let scopes: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|one| Some(one.as_str())).collect() };
     let (store, writer) = reflector::store();
-    let resources = scopes
-        .iter()
-        .map(|scope| watcher(api::<ChatCluster>(&operator.client, *scope), paged()).default_backoff().boxed());
+    let resources = scopes.iter().map(|scope| {
+        let events = watcher(api::<ChatCluster>(&operator.client, *scope), paged()).default_backoff();
+        let operator = Arc::clone(&operator);
+        one_by_one(events, move |key| operator.memory.forget(key)).boxed()
+    });
     // Passes begin once the store has seen a list, and it is to be told of none later.
     let begun = stream::iter([Ok(watcher::Event::Init), Ok(watcher::Event::InitDone)]);
-    // One store for all namespaces: a list of one of them is no list of all, so each adds what it has seen.
-    let resources =
-        reflector::reflector(writer, begun.chain(stream::select_all(resources).filter_map(one_by_one)).boxed());
+    let resources = reflector::reflector(writer, begun.chain(stream::select_all(resources)).boxed());
     let resources =
         resources.applied_objects().filter_map(|seen| async move { Some(ObjectRef::from_obj(&seen.ok()?)) });
     let brokers = asked(Arc::clone(&operator), brokers::EVERY, brokers::look);
     let gateways = asked(Arc::clone(&operator), gateways::EVERY, gateways::look);
     let mut wakes: Vec<Wakes> = vec![resources.boxed(), brokers.boxed(), gateways.boxed()];
     for scope in scopes {
-        wakes.push(secrets(&operator, scope));
+        wakes.push(secrets(&operator, scope, store.clone()));
         wakes.extend(KINDS.iter().filter(|kind| kind.name != "PersistentVolumeClaim").map(|kind| {
             let api = dynamic_api(&operator.client, scope, &kind.resource());
-            owned(api, kind.gate, kind.name == OPTIONAL)
+            owned(api, kind.gate, kind.name == OPTIONAL, store.clone())
         }));
     }
     let queue = stream::select_all(wakes).map(|wake| Ok::<_, Infallible>(ReconcileRequest::from(wake)));
@@ -98,29 +99,6 @@ pub async fn run(operator: Arc<Operator>, namespaces: &[String], stop: Cancellat
             tracing::debug!(%error, "no pass");
         }
     }
-}
-
-/// A store is cleared when a list begins, and several streams share it: lists are taken as single news. What is gone is found by
-/// the pass, which asks for it by name.
-async fn one_by_one(event: watcher::Result<watcher::Event<Seen>>) -> Option<watcher::Result<watcher::Event<Seen>>> {
-    match event {
-        Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
-        Ok(watcher::Event::InitApply(seen) | watcher::Event::Apply(seen)) => {
-            Some(Ok(watcher::Event::Apply(slim(seen))))
-        }
-        Ok(event) => Some(Ok(event)),
-        Err(error) => {
-            tracing::warn!(%error, "a watch ended; it begins again");
-            None
-        }
-    }
-}
-
-/// A pass reads the resource anew: the store is only asked whether there is one.
-fn slim(mut seen: Seen) -> Seen {
-    seen.metadata.managed_fields = None;
-    seen.metadata.annotations = None;
-    seen
 }
 
 /// Metadata of a kind of ours, of one namespace or of all.
@@ -158,25 +136,40 @@ fn owner(metadata: &ObjectMeta) -> Option<ObjectRef<Seen>> {
     Some(ObjectRef::new(&name).within(metadata.namespace.as_deref()?))
 }
 
-/// News of objects of a kind, which the cluster may not know yet if it is `optional`.
-fn owned(api: Api<PartialObjectMeta<DynamicObject>>, gate: bool, optional: bool) -> Wakes {
+/// Of all of them: nobody knows whom it concerns.
+fn everyone(store: &Store<Seen>) -> Vec<ObjectRef<Seen>> {
+    store.state().iter().map(|seen| ObjectRef::from_obj(&**seen)).collect()
+}
+
+/// News of objects of a kind, which the cluster may not know yet if it is `optional`: that it does now is news for everyone.
+fn owned(api: Api<PartialObjectMeta<DynamicObject>>, gate: bool, optional: bool, store: Store<Seen>) -> Wakes {
     let config = paged().labels(&format!("app.kubernetes.io/managed-by={MANAGER}"));
     let events = watcher(api, config);
     let events = if optional { optional::patiently(events).boxed() } else { events.default_backoff().boxed() };
-    changed::changed(events, gate).filter_map(|metadata| async move { owner(&metadata) }).boxed()
+    let woken = move |news| match news {
+        News::Of(metadata) => owner(&metadata).into_iter().collect(),
+        News::Listed { missed } if missed || optional => everyone(&store),
+        News::Listed { .. } => Vec::new(),
+    };
+    changed::changed(events, gate).flat_map(move |news| stream::iter(woken(news))).boxed()
 }
 
 /// News of Secrets: of ours, and of those that a resource names. Their metadata alone is watched.
-fn secrets(operator: &Arc<Operator>, scope: Option<&str>) -> Wakes {
+fn secrets(operator: &Arc<Operator>, scope: Option<&str>, store: Store<Seen>) -> Wakes {
     let operator = Arc::clone(operator);
     let events = watcher(api::<Secret>(&operator.client, scope), paged()).default_backoff();
-    let woken = move |metadata: ObjectMeta| {
-        let seen = key(&metadata);
+    let of = move |metadata: &ObjectMeta| {
+        let seen = key(metadata);
         let mut wakes: Vec<_> = operator.memory.who_refers(&seen.namespace, &seen.name).iter().map(wake).collect();
-        if label(&metadata, "app.kubernetes.io/managed-by") == Some(MANAGER) {
-            wakes.extend(owner(&metadata));
+        if label(metadata, "app.kubernetes.io/managed-by") == Some(MANAGER) {
+            wakes.extend(owner(metadata));
         }
-        stream::iter(wakes)
+        wakes
     };
-    changed::changed(events, true).flat_map(woken).boxed()
+    let woken = move |news| match news {
+        News::Of(metadata) => of(&metadata),
+        News::Listed { missed: true } => everyone(&store),
+        News::Listed { missed: false } => Vec::new(),
+    };
+    changed::changed(events, true).flat_map(move |news| stream::iter(woken(news))).boxed()
 }
