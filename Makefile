@@ -1,5 +1,6 @@
 # Two commands do everything: `make up` runs the platform, `make test` proves it.
-# Both can be called again at any time; both install what they lack from the system's package registry.
+# Both can be called again at any time; both install what they lack from the system's package registry, but for Rust, Node and Go:
+# whoever lacks one of these is told so first.
 
 CARGO_TARGET_DIR ?= $(HOME)/.cache/klatch/target
 export CARGO_TARGET_DIR
@@ -14,7 +15,7 @@ CLUSTER_PORT ?= 8443
 KLATCH_SERVICES ?= majors
 WEB := workloads/web
 
-.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools browser services machine-services kube node test-cluster faults test-web cluster cluster-down
+.PHONY: help up up-real web test check format fuzz bench bench-real bench-instructions clean tools npm go browser services machine-services kube node test-cluster faults test-web cluster cluster-down
 
 help:
 	@echo 'make up      build and run the platform on $(LISTEN), data in $(DATA)/ (DATA=, LISTEN= change that)'
@@ -38,6 +39,15 @@ tools:
 	done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && apt-get install -y -qq $$missing; fi
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.95.0 with rustup, then call make again'; exit 1; }
+
+npm:
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
+
+# Whatever is below 1.21 cannot read this go.mod, whatever is newer fetches the version that it names. Whose parts of Kubernetes are in a
+# folder of KUBEBUILDER_ASSETS may need none; if they do, tests/kube/build says so.
+go:
+	@[ -n "$$KUBEBUILDER_ASSETS" ] || (cd tests/kube && go list -m >/dev/null 2>&1) || { \
+	  echo 'Go is missing, or too old: install Go 1.24 or newer, then call make again (it builds the Kubernetes that the tests stand on)'; exit 1; }
 
 # What the browser tier looks through: Chromium, with letters and emoji to draw. Who only runs the platform needs none of it.
 browser:
@@ -69,7 +79,7 @@ else
 endif
 
 # What the tier `kube_*` stands on: a whole Kubernetes in one binary, built once (some 5 minutes).
-kube:
+kube: go
 	@command -v openssl >/dev/null || { echo 'installing openssl'; apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl; }
 	@tests/kube/program kubectl version --client >/dev/null
 	@tests/kube/build gateway-api.yaml >/dev/null
@@ -82,7 +92,7 @@ node: kube
 machine-services:
 	@$(call install_stopped,postgresql rabbitmq-server redis-server haproxy $(MORE_SERVICES))
 
-up: tools
+up: tools npm
 	@echo '[1/3] building klatch (a first build takes some minutes, the next ones seconds)'
 	@cargo build --profile up -p klatch
 	@echo '[2/3] building the web client'
@@ -90,13 +100,13 @@ up: tools
 	@echo '[3/3] starting it; stop it with Ctrl+C, start it again with make up: the data stays in $(DATA)/'
 	@exec $(CARGO_TARGET_DIR)/up/klatch up --data $(DATA) --listen $(LISTEN) --web $(WEB)/dist
 
-up-real: tools machine-services
+up-real: tools npm machine-services
 	@cargo build --profile up -p klatch
 	@$(MAKE) --no-print-directory web
 	@exec tests/up-real $(CARGO_TARGET_DIR)/up/klatch $(DATA)-real $(lastword $(subst :, ,$(LISTEN))) $(WEB)/dist
 
 # As root: a node is a network namespace, containerd and kubelet.
-cluster: tools node web
+cluster: tools npm go node web
 	@tests/kube/demo up $(CLUSTER) $(CLUSTER_PORT)
 
 cluster-down:
@@ -109,12 +119,12 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(shell find $(WE
 	@cd $(WEB) && npm run --silent build
 
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
-	@command -v npm >/dev/null || { echo 'npm is missing: install Node 20.19 or newer, then call make again'; exit 1; }
+	@$(MAKE) --no-print-directory npm
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
 test: MORE_SERVICES := pgbouncer nginx-light
 test: export KLATCH_SERVICES := $(KLATCH_SERVICES)
-test: tools browser services kube
+test: tools npm go browser services kube
 	@echo '[1/7] building the klatch binary that the tests start'
 	@cargo build --workspace --bins
 	@echo '[2/7] building the tests'
@@ -132,7 +142,7 @@ test: tools browser services kube
 	@echo 'All tests passed. Next: make up, and say the first word.'
 
 # On a real node, in a network namespace of its own; as root.
-test-cluster: tools node web
+test-cluster: tools npm go node web
 	@echo '[1/3] making the images (a first build takes a quarter of an hour)'
 	@for image in pause kube services klatch; do tests/kube/images $$image >/dev/null || exit 1; done
 	@tests/kube/build helm >/dev/null
@@ -154,7 +164,7 @@ format:
 # The web client in browsers.
 test-web: MORE_SERVICES := nginx-light
 test-web: export KLATCH_SERVICES := $(KLATCH_SERVICES)
-test-web: tools browser services
+test-web: tools npm browser services
 	@cargo build --workspace --bins
 	@$(MAKE) --no-print-directory web
 	@tests/web/run

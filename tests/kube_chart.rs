@@ -54,7 +54,23 @@ fn rights_are_named_and_stay_in_the_watched_namespaces() {
 
 #[test]
 fn values_that_nobody_knows_are_refused() {
-    for wrong in ["replicas=0", "replica=2", "image.pullPolicy=Sometimes", "watchNamespaces={Talk}"] {
+    for wrong in [
+        "replicas=0",
+        "replica=2",
+        "image.pullPolicy=Sometimes",
+        "watchNamespaces={Talk}",
+        // A second key of the same name.
+        r"podLabels.app\.kubernetes\.io/name=other",
+        // Whose rights would these be?
+        "serviceAccount.create=false",
+    ] {
         assert!(template(&["--set", wrong]).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn an_account_that_is_there_already_gets_the_rights_and_is_not_made() {
+    let own = template(&["--set", "serviceAccount.create=false,serviceAccount.name=robot"]).unwrap();
+    assert!(!own.contains("kind: ServiceAccount\n") && own.contains("serviceAccountName: robot"), "{own}");
+    assert!(own.contains("{kind: ServiceAccount, name: robot, namespace: klatch}"), "{own}");
 }

@@ -3,7 +3,7 @@ import { VitePWA } from 'vite-plugin-pwa';
 import { defineConfig } from 'vitest/config';
 
 /** The server a developer's page talks to. */
-const server = process.env['KLATCH_SERVER'] ?? 'http://127.0.0.1:8080';
+const server = process.env['KLATCH_SERVER'] ?? 'http://127.0.0.1:8480';
 
 export default defineConfig({
   plugins: [

@@ -1,8 +1,16 @@
 {{- define "klatch-operator.name" -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
+{{- /* Values of an earlier chart do not say it. */ -}}
+{{- define "klatch-operator.makesAccount" -}}
+{{- if dig "create" true .Values.serviceAccount }}true{{ end -}}
+{{- end -}}
 {{- define "klatch-operator.account" -}}
+{{- if include "klatch-operator.makesAccount" . -}}
 {{- .Values.serviceAccount.name | default (include "klatch-operator.name" .) -}}
+{{- else -}}
+{{- required "serviceAccount.create is false: write as serviceAccount.name which account there is" .Values.serviceAccount.name -}}
+{{- end -}}
 {{- end -}}
 {{- /* NetworkPolicies of ChatClusters let pods with this name in to the brokers' management. */ -}}
 {{- define "klatch-operator.selector" -}}

@@ -32,7 +32,8 @@ pub enum SignUp {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// Open: anyone who reaches the server may sign up. Closed: nobody may.
+    /// Open: anyone who reaches the server may sign up. Closed: nobody may, and there is no other way yet by which a ChatCluster
+    /// gets users: close it when everyone has an account.
     #[serde(default)]
     pub signup: SignUp,
 }
@@ -80,8 +81,8 @@ pub struct Limits {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ChatClusterSpec {
-    /// The version of Klatch to run, such as 0.1.0. Only this changes what runs: an upgrade of the operator alone restarts
-    /// nothing.
+    /// The version of Klatch to run, such as 0.1.0: the tag of its image. An upgrade of the operator changes no image, and restarts
+    /// nothing unless the changelog says so.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-validations" = rules::PLATFORM_VERSION))]
     pub version: String,
     /// Where the images of all pods come from, those of Managed parts too.

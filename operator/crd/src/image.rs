@@ -21,8 +21,8 @@ pub enum PullPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    /// Stands before the name of every image: a registry of your own, such as registry.example.org/mirror. Left out: each
-    /// image's own home.
+    /// A registry of your own, such as registry.example.org/mirror, which stands before the name of every image: klatch:VERSION,
+    /// postgres:17, rabbitmq:4, redis:8. An image that names its own registry is left alone. Left out: names as they are.
     #[serde(default)]
     #[schemars(length(max = 255), extend("x-kubernetes-validations" = rules::REGISTRY))]
     pub registry: String,

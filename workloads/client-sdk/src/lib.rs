@@ -4,7 +4,7 @@
 //! # async fn example() -> Result<(), klatch_client_sdk::ClientError> {
 //! use klatch_client_sdk::Client;
 //!
-//! let client = Client::sign_in("http://127.0.0.1:8080", "ada", "a long password", "her laptop").await?;
+//! let client = Client::sign_in("http://127.0.0.1:8480", "ada", "a long password", "her laptop").await?;
 //! client.ready().await?;
 //! for room in client.rooms().await? {
 //!     let stored = client.say(room.id, "good morning").await?.await?;
