@@ -170,6 +170,9 @@ fn check_all(desired: &Desired) {
         check_no_secret(object);
         // A field that is owned once and then left out falls back to 1: autoscalers' Deployments would lose all but one pod.
         assert!(object.kind() != "Deployment" || object.document["spec"]["replicas"].is_null(), "{}", object.name());
+        // Otherwise a pod that cannot start is not replaced by what would mend it.
+        let management = &object.document["spec"]["podManagementPolicy"];
+        assert!(object.kind() != "StatefulSet" || management == "Parallel", "{}", object.name());
         assert!(object.document["status"].is_null(), "{}: status is somebody else's", object.name());
     }
     let deployments: Vec<_> = desired.objects().filter(|one| one.kind() == "Deployment").map(Object::name).collect();
