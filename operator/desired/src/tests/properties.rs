@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{generate::cluster, samples};
-use crate::{Content, Desired, Login, Object, Observed, Role, desired};
+use crate::{Content, Desired, LABEL_COMPONENT, LABEL_INSTANCE, Login, Object, Observed, Role, desired};
 
 fn all(cluster: &klatch_crd::ChatCluster) -> Desired {
     desired(cluster, &Observed::offline())
@@ -106,6 +106,23 @@ fn check_ports(desired: &Desired, object: &Object) {
     }
 }
 
+/// Everything is closed to each pod of ours; pods that share no more than a name with us are nobody's business: a Helm release may be
+/// called as the ChatCluster is, the operator's own too.
+fn check_closed(desired: &Desired, object: &Object) {
+    let Some(template) = object.pod_template() else { return };
+    let ours = template["metadata"]["labels"].as_object().unwrap();
+    let mut others = ours.clone();
+    others.retain(|key, _| key == LABEL_INSTANCE || key == LABEL_COMPONENT);
+    assert_eq!(others.len(), 2, "{}", object.name());
+    for policy in desired.objects().filter(|one| one.kind() == "NetworkPolicy") {
+        let wanted = policy.document["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+        let selects =
+            |labels: &serde_json::Map<String, Value>| wanted.iter().all(|(key, value)| labels.get(key) == Some(value));
+        assert!(selects(ours) || !policy.name().ends_with("default-deny"), "{} is open", object.name());
+        assert!(!selects(&others), "{} selects pods of others", policy.name());
+    }
+}
+
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
 fn is_label_value(text: &str) -> bool {
     let ends = |c: char| c.is_ascii_alphanumeric();
@@ -166,6 +183,7 @@ fn check_all(desired: &Desired) {
         check_restricted(object);
         check_mounts(desired, object);
         check_ports(desired, object);
+        check_closed(desired, object);
         check_names(object);
         check_no_secret(object);
         // A field that is owned once and then left out falls back to 1: autoscalers' Deployments would lose all but one pod.
