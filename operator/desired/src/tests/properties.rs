@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use klatch_crd::{ChatCluster, PostgresConnection, PullPolicy, PullSecret, SecretReference};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{generate::cluster, samples};
 use crate::{Content, Desired, LABEL_COMPONENT, LABEL_INSTANCE, Login, Object, Observed, Role, desired};
 
-fn all(cluster: &klatch_crd::ChatCluster) -> Desired {
+fn all(cluster: &ChatCluster) -> Desired {
     desired(cluster, &Observed::offline())
 }
 
@@ -276,4 +277,33 @@ fn an_operators_upgrade_or_a_rotation_touches_only_what_it_must() {
     assert_eq!(anew("StatefulSet"), ["chat-redis"], "who takes passwords hears of new ones");
     let names = |desired: &Desired| desired.secrets().cloned().collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
+}
+
+#[test]
+fn what_may_mend_a_migration_makes_another_job() {
+    fn directory(cluster: &mut ChatCluster) -> &mut PostgresConnection {
+        &mut cluster.spec.directory.external.as_mut().unwrap().primary
+    }
+    fn shard(cluster: &mut ChatCluster) -> &mut PostgresConnection {
+        &mut cluster.spec.messages.shard_sets[0].external.as_mut().unwrap().shards[0].connection
+    }
+    let job = |cluster: &ChatCluster| -> String {
+        all(cluster).objects().find(|one| one.kind() == "Job").unwrap().name().to_owned()
+    };
+    let reference = |name: &str| SecretReference { name: name.to_owned() };
+    let changes: [&dyn Fn(&mut ChatCluster); 5] = [
+        &|cluster| cluster.spec.image.pull_secrets.push(PullSecret { name: "registry".to_owned() }),
+        &|cluster| cluster.spec.image.pull_policy = PullPolicy::Always,
+        &|cluster| directory(cluster).secret_ref = reference("other"),
+        &|cluster| shard(cluster).secret_ref = reference("third"),
+        &|cluster| shard(cluster).tls.ca_secret_ref = Some(reference("mine")),
+    ];
+    let mut cluster = super::sample("external");
+    let mut names = BTreeSet::from([job(&cluster)]);
+    for (number, change) in changes.iter().enumerate() {
+        change(&mut cluster);
+        assert!(names.insert(job(&cluster)), "change {number}");
+    }
+    cluster.spec.limits.message_burst = Some(60);
+    assert!(!names.insert(job(&cluster)), "what databases never hear of makes none");
 }
