@@ -64,6 +64,16 @@ fn what_cannot_fit_is_said_before_anything_is_done() {
     assert_eq!(blocking, ["TooManyConnections"], "two connections of each of 61 to a shard, and 90 are there");
 }
 
+#[test]
+fn a_cache_has_a_bound_however_its_memory_is_written() {
+    let mut cluster = sample("ten-lines");
+    let memory = klatch_crd::Quantity::from("1.073741824e+09");
+    cluster.spec.cache.managed = Some(klatch_crd::ManagedCache { memory, ..klatch_crd::ManagedCache::default() });
+    let desired = desired(&cluster, &Observed::offline());
+    let conf = desired.objects().find_map(|one| one.document["data"]["redis.conf"].as_str()).unwrap();
+    assert!(conf.contains("maxmemory 805306368\n"), "three quarters of it; 0 would be no bound at all: {conf}");
+}
+
 /// What is said of scaling down, and what the autoscaler is told.
 fn pace(said: ScalingDirection) -> serde_json::Value {
     let mut cluster = sample("full");
