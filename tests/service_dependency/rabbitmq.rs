@@ -43,6 +43,8 @@ impl Broker {
             .replace("rabbit@trial-rabbitmq-0.trial-rabbitmq-nodes", "klatch@localhost")
             .replace("disk_free_limit.absolute = 500MB", "disk_free_limit.absolute = 50MB");
         assert!(!conf.contains("trial-rabbitmq-0"), "{conf}");
+        // As a broker of somebody else may be told.
+        let conf = format!("{conf}password_hashing_module = rabbit_password_hashing_sha512\n");
         place.write("rabbitmq.conf", &conf);
         let at = |name: &str| place.text(name);
         place.write(

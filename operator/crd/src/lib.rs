@@ -29,7 +29,7 @@ pub use image::{Image, PullPolicy, PullSecret};
 pub use messages::{
     Directory, ExternalDirectory, ExternalShard, ExternalShards, ManagedPostgres, Messages, ShardSet, Storage,
 };
-pub use quantity::{Quantity, suffix_thousandths};
+pub use quantity::Quantity;
 pub use scaling::{
     Autoscale, Drain, Fixed, Gateway, GatewayAutoscale, GatewayScaling, Scaling, ScalingBehavior, ScalingDirection,
     ScalingType, Workload,

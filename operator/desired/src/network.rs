@@ -21,26 +21,18 @@ use crate::{
 const DNS: u16 = 53;
 
 pub(crate) fn policies(context: &Context<'_>) -> Vec<Object> {
-    let mut policies = vec![policy(context, "default-deny", context.names.labels(), instance(context), None, None)];
+    let labels = context.names.labels();
+    let mut policies = vec![policy(context, "default-deny", labels.clone(), labels, None, None)];
     for role in Role::ALL {
         let ingress: Vec<_> = role.ports().iter().map(|port| ingress(context, port)).collect();
         let egress = egress(context, role);
-        policies.push(policy(
-            context,
-            role.name(),
-            context.names.role_labels(role),
-            context.names.selector(role),
-            Some(ingress),
-            Some(egress),
-        ));
+        let labels = context.names.role_labels(role);
+        policies.push(policy(context, role.name(), labels.clone(), labels, Some(ingress), Some(egress)));
     }
     policies
 }
 
-fn instance(context: &Context<'_>) -> Texts {
-    texts([(crate::LABEL_INSTANCE, context.names.cluster())])
-}
-
+/// Over pods with all of these labels: a name alone may be that of somebody else's Helm release, or of the operator's.
 fn policy(
     context: &Context<'_>,
     name: &str,
@@ -84,7 +76,7 @@ fn ingress(context: &Context<'_>, port: &Port) -> NetworkPolicyIngressRule {
         From::Pods => {
             Some(vec![NetworkPolicyPeer { namespace_selector: everywhere(), ..NetworkPolicyPeer::default() }])
         }
-        From::Roles(roles) => Some(roles.iter().map(|role| pods(context.names.selector(*role))).collect()),
+        From::Roles(roles) => Some(roles.iter().map(|role| pods(context.names.role_labels(*role))).collect()),
         // In whatever namespace it runs.
         From::Operator => Some(vec![NetworkPolicyPeer {
             namespace_selector: everywhere(),
@@ -102,7 +94,7 @@ fn egress(context: &Context<'_>, role: Role) -> Vec<NetworkPolicyEgressRule> {
         let open = |port: &&Port| matches!(port.from, From::Roles(roles) if roles.contains(&role));
         let ports: Vec<_> = other.ports().iter().filter(open).map(|port| by("TCP", port.number)).collect();
         if !ports.is_empty() && is_ours(context, other) {
-            let to = Some(vec![pods(context.names.selector(other))]);
+            let to = Some(vec![pods(context.names.role_labels(other))]);
             rules.push(NetworkPolicyEgressRule { to, ports: Some(ports) });
         }
     }

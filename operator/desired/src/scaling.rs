@@ -123,28 +123,33 @@ fn processors(percent: u32) -> MetricSpec {
 }
 
 fn behaviour(said: Option<&ScalingBehavior>) -> HorizontalPodAutoscalerBehavior {
-    let up = said.and_then(|one| one.scale_up.clone());
-    let down = said.and_then(|one| one.scale_down.clone());
+    let up = said.and_then(|one| one.scale_up.as_ref());
+    let down = said.and_then(|one| one.scale_down.as_ref());
     let twice = ScalingDirection { percent: Some(100), ..ScalingDirection::default() };
     let single = ScalingDirection { pods: Some(1), ..ScalingDirection::default() };
     HorizontalPodAutoscalerBehavior {
-        scale_up: Some(direction(&up.unwrap_or(twice), 0)),
-        scale_down: Some(direction(&down.unwrap_or(single), 300)),
+        scale_up: Some(direction(up, &twice, 0)),
+        scale_down: Some(direction(down, &single, 300)),
     }
 }
 
-fn direction(said: &ScalingDirection, window: u32) -> HPAScalingRules {
+/// What is left out is ours: without policies Kubernetes takes its own, which let all replicas go within 15 s. Pods and percent
+/// are one pace together.
+fn direction(said: Option<&ScalingDirection>, default: &ScalingDirection, window: u32) -> HPAScalingRules {
+    let paced = said.filter(|one| one.pods.is_some() || one.percent.is_some()).unwrap_or(default);
+    let period = said.and_then(|one| one.period_seconds).unwrap_or(60);
     let policy = |kind: &str, value: Option<u32>| {
         value.map(|value| HPAScalingPolicy {
             type_: kind.to_owned(),
             value: whole(value),
-            period_seconds: whole(said.period_seconds.unwrap_or(60)),
+            period_seconds: whole(period),
         })
     };
-    let policies: Vec<_> = [policy("Pods", said.pods), policy("Percent", said.percent)].into_iter().flatten().collect();
+    let policies = [policy("Pods", paced.pods), policy("Percent", paced.percent)].into_iter().flatten().collect();
+    let window = said.and_then(|one| one.stabilization_window_seconds).unwrap_or(window);
     HPAScalingRules {
-        stabilization_window_seconds: Some(whole(said.stabilization_window_seconds.unwrap_or(window))),
-        policies: (!policies.is_empty()).then_some(policies),
+        stabilization_window_seconds: Some(whole(window)),
+        policies: Some(policies),
         ..HPAScalingRules::default()
     }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
-use klatch_crd::{Pod, PostgresConnection, Provider};
+use klatch_crd::{Pod, PostgresConnection, Provider, PullPolicy};
 use klatch_settings::{STOP_SECONDS, place};
 
 use crate::{
@@ -245,6 +245,10 @@ fn database_files(context: &Context<'_>, role: Role, add: &mut impl FnMut(String
     } else if managed {
         add(secret::database_logins(context), &login_key(role, context.observed.login), settings::DATABASE_FILE);
     }
+    external_database_files(context, add);
+}
+
+fn external_database_files(context: &Context<'_>, add: &mut impl FnMut(String, &str, &str)) {
     let mut external = |connection: &PostgresConnection, file: &str| {
         add(connection.secret_ref.name.clone(), "password", file);
         if let Some(reference) = &connection.tls.ca_secret_ref {
@@ -305,6 +309,20 @@ pub(crate) fn disruption_budget(context: &Context<'_>, role: Role) -> Object {
     })
 }
 
+/// What a user says to a migration and its settings do not hold: who changes it may mend one that failed. Where nothing is said there is
+/// nothing, as another name is another Job.
+fn said_beside(context: &Context<'_>, mut add: impl FnMut(&str)) {
+    let image = &context.spec().image;
+    image.pull_secrets.iter().for_each(|secret| add(&secret.name));
+    if image.pull_policy != PullPolicy::default() {
+        pod::pull_policy(context).iter().for_each(|policy| add(policy));
+    }
+    external_database_files(context, &mut |secret, _, file| {
+        add(file);
+        add(&secret);
+    });
+}
+
 /// The Job that brings the databases to the version's schema. Its name changes with the version and with what it is told: a Job
 /// cannot be changed, and one that is done is not done again.
 pub(crate) fn migrate(context: &Context<'_>) -> Vec<Object> {
@@ -316,7 +334,11 @@ pub(crate) fn migrate(context: &Context<'_>) -> Vec<Object> {
         restart_policy: Some("Never".to_owned()),
         ..PodSpec::default()
     };
-    let content = format!("{}\0{config}\0{}", pod::klatch_image(context), context.observed.rotations);
+    let mut content = format!("{}\0{config}\0{}", pod::klatch_image(context), context.observed.rotations);
+    said_beside(context, |word| {
+        content.push('\0');
+        content.push_str(word);
+    });
     let job = Object::new(&Job {
         metadata: metadata(context, context.names.hashed("migrate", content.as_bytes()), labels.clone()),
         spec: Some(JobSpec {

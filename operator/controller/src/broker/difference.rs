@@ -14,7 +14,7 @@ pub struct Edit {
     pub verb: &'static str,
     /// Below `/api/`.
     pub path: String,
-    /// What is sent. It may hold a password.
+    /// What is sent. It may hold the hash of a password.
     pub body: Value,
 }
 
@@ -50,7 +50,10 @@ pub fn edits(
         let (hash, secret) = (there.users.get(&user.name), passwords.get(&user.name));
         let right = hash.is_some_and(|hash| secret.is_none_or(|secret| password::is_of(hash, secret)));
         if !right {
-            edits.push(put(format!("users/{}", part(&user.name)), json!({"password": secret, "tags": user.tags})));
+            let hash = secret.map(|secret| password::hash(secret, rand::random()));
+            // A broker that is given the password hashes it as it likes, and then nobody can tell whose hash it is.
+            let body = json!({"password_hash": hash, "hashing_algorithm": password::ALGORITHM, "tags": user.tags});
+            edits.push(put(format!("users/{}", part(&user.name)), body));
         }
         let wanted = &user.permissions;
         let wanted = [&wanted.configure, &wanted.write, &wanted.read].map(Clone::clone);
@@ -101,4 +104,39 @@ fn same_arguments(queue: &Queue, there: &Value) -> bool {
         && there.iter().all(|(name, value)| {
             wanted(name) == Some(value) || (name == "x-queue-type" && wanted(name).is_none() && value == "classic")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use klatch_desired::{Observed, desired};
+
+    use super::*;
+
+    /// A broker may hash what it is given in another way, and then nobody could tell whether a user has their password.
+    #[test]
+    fn a_password_is_sent_as_the_hash_that_is_looked_for() {
+        let manifest = "{apiVersion: klatch.dev/v1alpha1, kind: ChatCluster, metadata: {name: chat, namespace: talk}, \
+                        spec: {version: 0.1.0, endpoint: {type: None}, \
+                        messages: {shardSets: [{name: main, shards: 1}]}}}";
+        let cluster = klatch_crd::read_manifest(manifest).unwrap();
+        let plan = desired(&cluster, &Observed::offline()).topology.brokers.remove(0);
+        let passwords: BTreeMap<_, _> =
+            plan.users.iter().map(|user| (user.name.clone(), "test12".to_owned())).collect();
+        let mut there = Listing { vhost: true, ..Listing::default() };
+        let of_users = |edits: &[Edit]| -> Vec<Value> {
+            edits.iter().filter(|edit| edit.path.starts_with("users/")).map(|edit| edit.body.clone()).collect()
+        };
+        let bodies = of_users(&edits(&plan, "guest", &passwords, &there).0);
+        assert_eq!(bodies.len(), plan.users.len());
+        for (body, user) in bodies.iter().zip(&plan.users) {
+            assert!(body["password"].is_null(), "{body}");
+            assert_eq!(body["hashing_algorithm"], "rabbit_password_hashing_sha256");
+            assert_eq!(body["tags"], user.tags);
+            let hash = body["password_hash"].as_str().unwrap();
+            assert!(password::is_of(hash, "test12") && !password::is_of(hash, "test13"));
+            there.users.insert(user.name.clone(), hash.to_owned());
+        }
+        assert_ne!(bodies[0]["password_hash"], bodies[1]["password_hash"], "each has a salt of its own");
+        assert_eq!(of_users(&edits(&plan, "guest", &passwords, &there).0), [Value::Null; 0], "all of them are right");
+    }
 }

@@ -113,7 +113,7 @@ fn whole(view: &View<'_>, writer: &mut Writer<'_>) {
         Outcome::Settled => (None, None),
         Outcome::Progress { message } => (Some(("Progressing", message.clone())), None),
         Outcome::Waiting { reason, message } => (Some((*reason, message.clone())), None),
-        Outcome::Blocked { reason, message } => (None, Some((*reason, message.clone()))),
+        Outcome::Blocked { reason, message } => (None, Some((*reason, with_advice(view, reason, message)))),
         Outcome::Failed(failure @ Failure { cause: Cause::Passing, .. }) => {
             (Some(("Retrying", failure.to_string())), None)
         }
@@ -144,6 +144,17 @@ fn whole(view: &View<'_>, writer: &mut Writer<'_>) {
     }
     let paused = view.cluster.spec.paused;
     writer.set("Paused", paused, if paused { "Paused" } else { "NotPaused" }, "spec.paused says so");
+}
+
+/// A Job that has failed is not tried again by itself: what would mend it may be nothing that it is told, such as a database that was
+/// away. The advice stays whole, however much the migration says.
+fn with_advice(view: &View<'_>, reason: &str, message: &str) -> String {
+    let job = view.desired.zip(view.world).and_then(|(desired, world)| gate::job(desired, world));
+    let Some(job) = job.filter(|_| reason == "MigrationFailed") else { return message.to_owned() };
+    let namespace = view.cluster.metadata.namespace.as_deref().unwrap_or("default");
+    let advice = format!("; to try again: kubectl delete job {} --namespace {namespace}", job.name());
+    let said: String = message.chars().take(MOST_CHARACTERS.saturating_sub(advice.chars().count())).collect();
+    said + &advice
 }
 
 fn all_ready(desired: &Desired, world: &World) -> bool {
@@ -199,7 +210,8 @@ fn schema(view: &View<'_>, desired: &Desired, world: &World, writer: &mut Writer
             writer.set("SchemaMigrated", true, "Migrated", &format!("the schema is that of {version}"));
         }
         (_, Outcome::Blocked { reason: "MigrationFailed", message }) => {
-            writer.set("SchemaMigrated", false, "MigrationFailed", message);
+            let message = with_advice(view, "MigrationFailed", message);
+            writer.set("SchemaMigrated", false, "MigrationFailed", &message);
         }
         _ => writer.set("SchemaMigrated", false, "Migrating", &format!("the schema of {version} is not there yet")),
     }
@@ -266,4 +278,55 @@ fn messages(desired: &Desired, world: &World) -> MessagesStatus {
         }
     };
     MessagesStatus { shards: desired.shards.iter().map(of).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use klatch_desired::{Observed, desired};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{kind::Kind, live::Live};
+
+    #[test]
+    fn a_failed_migration_ends_with_what_to_do() {
+        let manifest = "{apiVersion: klatch.dev/v1alpha1, kind: ChatCluster, metadata: {name: chat, namespace: talk}, \
+                        spec: {version: 0.1.0, endpoint: {type: None}, \
+                        messages: {shardSets: [{name: main, shards: 1}]}}}";
+        let cluster = klatch_crd::read_manifest(manifest).unwrap();
+        let desired = desired(&cluster, &Observed::offline());
+        let job = desired.objects().find(|object| object.kind() == "Job").unwrap().name().to_owned();
+        let live = serde_json::from_value(json!({"metadata": {"name": job}})).unwrap();
+        let objects = vec![Live::new(Kind::of("Job").unwrap(), &live)];
+        let world = World { objects, secrets: Vec::new(), user_secrets: Vec::new(), http_routes: false };
+        let blocked = |reason, message: &str| {
+            let outcome = Outcome::Blocked { reason, message: message.to_owned() };
+            let view = View {
+                cluster: &cluster,
+                desired: Some(&desired),
+                world: Some(&world),
+                topology: None,
+                outcome: &outcome,
+                failures: 0,
+                connections: None,
+            };
+            status(&view, Timestamp::UNIX_EPOCH).conditions
+        };
+        // What a migration says of itself may be long, and must not push it out.
+        let long = format!("Job {job} failed: {}", "x".repeat(2 * MOST_CHARACTERS));
+        let conditions = blocked("MigrationFailed", &long);
+        for kind in ["Ready", "Stalled", "SchemaMigrated"] {
+            let condition = conditions.iter().find(|one| one.type_ == kind).unwrap();
+            assert_eq!(condition.reason, "MigrationFailed");
+            let end = format!("; to try again: kubectl delete job {job} --namespace talk");
+            assert!(
+                condition.message.ends_with(&end) && condition.message.starts_with("Job "),
+                "{}",
+                condition.message
+            );
+            assert!(condition.message.chars().count() <= MOST_CHARACTERS);
+        }
+        let others = blocked("ForeignObject", "Secret a is somebody else's");
+        assert!(others.iter().all(|one| !one.message.contains("kubectl")), "{others:?}");
+    }
 }

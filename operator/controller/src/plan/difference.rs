@@ -1,7 +1,7 @@
 //! Whether the cluster holds what was applied. The server adds fields, and writes some values in its own way; neither is a
 //! difference. Who else owns a field of the object beside ours may keep it.
 
-use klatch_crd::suffix_thousandths;
+use klatch_crd::Quantity;
 use serde_json::Value;
 
 use crate::kind::Kind;
@@ -57,22 +57,8 @@ fn is_empty(value: &Value) -> bool {
 
 /// `1000m` comes back as `1`.
 fn same_quantity(one: &str, other: &str) -> bool {
-    matches!((thousandths(one), thousandths(other)), (Some(one), Some(other)) if one == other)
-}
-
-/// A quantity in thousandths (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>); those with a
-/// fraction below that, or an exponent, are compared as texts.
-fn thousandths(text: &str) -> Option<u128> {
-    let digits = text.find(|letter: char| !(letter.is_ascii_digit() || letter == '.')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
-    let factor = suffix_thousandths(suffix)?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if number.is_empty() || fraction.len() > 3 {
-        return None;
-    }
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let parsed: u128 = format!("{whole}{fraction}").parse().ok()?;
-    Some(parsed.checked_mul(factor)? / scale)
+    let nano = |text: &str| Quantity::from(text).nano();
+    matches!((nano(one), nano(other)), (Some(one), Some(other)) if one == other)
 }
 
 #[cfg(test)]
@@ -115,9 +101,16 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_the_server_does() {
-        for (one, other, same) in
-            [("0.5", "500m", true), ("1Gi", "1024Mi", true), ("1G", "1Gi", false), ("a", "b", false)]
-        {
+        for (one, other, same) in [
+            ("0.5", "500m", true),
+            ("1Gi", "1024Mi", true),
+            ("1.073741824e+09", "1Gi", true),
+            ("0.1234", "123400u", true),
+            ("2Ei", "2048Pi", true),
+            ("0.1234", "0.1235", false),
+            ("1G", "1Gi", false),
+            ("a", "b", false),
+        ] {
             assert_eq!(same_quantity(one, other), same, "{one} {other}");
         }
     }

@@ -32,7 +32,7 @@ pub enum Change {
     Apply(Stamped, Live),
     /// A volume is too small.
     Expand(volume::Expansion),
-    /// A StatefulSet whose claims have changed is made anew around its pods.
+    /// A StatefulSet that differs in what cannot be changed is made anew around its pods.
     Renew(Live),
     /// Replicas of a Deployment.
     Replicas(replicas::Write),
@@ -68,7 +68,7 @@ fn change(object: &Object, stamped: Stamped, live: &Live, world: &World) -> Vec<
             return expansions.into_iter().map(Change::Expand).collect();
         }
         // One that is going already is waited for.
-        if volume::claims_changed(object, live) && live.metadata.deletion_timestamp.is_none() {
+        if volume::is_to_be_renewed(object, live) && live.metadata.deletion_timestamp.is_none() {
             return vec![Change::Renew(live.clone())];
         }
     }

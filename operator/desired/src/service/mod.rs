@@ -46,7 +46,8 @@ pub(crate) struct Server<'a> {
     pub(crate) storage: Option<(String, Option<&'a Storage>)>,
     pub(crate) resources: Option<&'a Resources>,
     pub(crate) scheduling: Option<&'a Scheduling>,
-    pub(crate) parallel: bool,
+    /// Whether its pods must be found by name before they are ready.
+    pub(crate) peers: bool,
     pub(crate) grace: i64,
     pub(crate) environment: Vec<k8s_openapi::api::core::v1::EnvVar>,
     pub(crate) readiness: Probe,
@@ -142,7 +143,9 @@ pub(crate) fn stateful_set(context: &Context<'_>, server: &Server<'_>) -> Object
             replicas: Some(crate::scaling::whole(server.replicas)),
             service_name: Some(server.headless.clone()),
             selector: LabelSelector { match_labels: Some(server.selector(context)), ..LabelSelector::default() },
-            pod_management_policy: Some(if server.parallel { "Parallel" } else { "OrderedReady" }.to_owned()),
+            // In order, a pod that cannot start is waited for before anybody looks whether the set says something else by now: it would
+            // stay when a mistyped image is put right (`updateStatefulSet` in Kubernetes' pkg/controller/statefulset).
+            pod_management_policy: Some("Parallel".to_owned()),
             revision_history_limit: Some(3),
             persistent_volume_claim_retention_policy: server.storage.is_some().then(|| {
                 StatefulSetPersistentVolumeClaimRetentionPolicy {
@@ -201,7 +204,7 @@ pub(crate) fn service(
         spec: Some(ServiceSpec {
             cluster_ip: headless.then(|| "None".to_owned()),
             // Peers find each other before they are ready.
-            publish_not_ready_addresses: (headless && server.parallel).then_some(true),
+            publish_not_ready_addresses: (headless && server.peers).then_some(true),
             selector: Some(server.selector(context)),
             ports: Some(ports.collect()),
             ..ServiceSpec::default()

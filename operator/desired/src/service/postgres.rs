@@ -66,7 +66,7 @@ fn server(context: &Context<'_>, part: &str, said: Option<&ManagedPostgres>) -> 
         storage: storage(Role::Postgres, said.map(|one| &one.storage)),
         resources,
         scheduling: said.and_then(|one| one.scheduling.as_ref()),
-        parallel: false,
+        peers: false,
         grace: stop_seconds(memory),
         environment: Vec::new(),
         readiness: ask(Role::Postgres),

@@ -51,7 +51,7 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         storage: storage(Role::Rabbitmq, Some(&said.storage)),
         resources: said.resources.as_ref(),
         scheduling: said.scheduling.as_ref(),
-        parallel: true,
+        peers: true,
         grace: STOP_SECONDS,
         environment: node_name(&headless),
         readiness: tcp("amqp"),

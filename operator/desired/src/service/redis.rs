@@ -52,7 +52,7 @@ pub(crate) fn objects(context: &Context<'_>) -> Vec<Object> {
         storage: None,
         resources: Some(&resources),
         scheduling: said.scheduling.as_ref(),
-        parallel: false,
+        peers: false,
         grace: STOP_SECONDS,
         environment: Vec::new(),
         readiness: tcp("redis"),

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use klatch_crd::{ChatCluster, PostgresConnection, PullPolicy, PullSecret, SecretReference};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{generate::cluster, samples};
-use crate::{Content, Desired, Login, Object, Observed, Role, desired};
+use crate::{Content, Desired, LABEL_COMPONENT, LABEL_INSTANCE, Login, Object, Observed, Role, desired};
 
-fn all(cluster: &klatch_crd::ChatCluster) -> Desired {
+fn all(cluster: &ChatCluster) -> Desired {
     desired(cluster, &Observed::offline())
 }
 
@@ -106,6 +107,23 @@ fn check_ports(desired: &Desired, object: &Object) {
     }
 }
 
+/// Everything is closed to each pod of ours; pods that share no more than a name with us are nobody's business: a Helm release may be
+/// called as the ChatCluster is, the operator's own too.
+fn check_closed(desired: &Desired, object: &Object) {
+    let Some(template) = object.pod_template() else { return };
+    let ours = template["metadata"]["labels"].as_object().unwrap();
+    let mut others = ours.clone();
+    others.retain(|key, _| key == LABEL_INSTANCE || key == LABEL_COMPONENT);
+    assert_eq!(others.len(), 2, "{}", object.name());
+    for policy in desired.objects().filter(|one| one.kind() == "NetworkPolicy") {
+        let wanted = policy.document["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+        let selects =
+            |labels: &serde_json::Map<String, Value>| wanted.iter().all(|(key, value)| labels.get(key) == Some(value));
+        assert!(selects(ours) || !policy.name().ends_with("default-deny"), "{} is open", object.name());
+        assert!(!selects(&others), "{} selects pods of others", policy.name());
+    }
+}
+
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
 fn is_label_value(text: &str) -> bool {
     let ends = |c: char| c.is_ascii_alphanumeric();
@@ -166,10 +184,14 @@ fn check_all(desired: &Desired) {
         check_restricted(object);
         check_mounts(desired, object);
         check_ports(desired, object);
+        check_closed(desired, object);
         check_names(object);
         check_no_secret(object);
         // A field that is owned once and then left out falls back to 1: autoscalers' Deployments would lose all but one pod.
         assert!(object.kind() != "Deployment" || object.document["spec"]["replicas"].is_null(), "{}", object.name());
+        // Otherwise a pod that cannot start is not replaced by what would mend it.
+        let management = &object.document["spec"]["podManagementPolicy"];
+        assert!(object.kind() != "StatefulSet" || management == "Parallel", "{}", object.name());
         assert!(object.document["status"].is_null(), "{}: status is somebody else's", object.name());
     }
     let deployments: Vec<_> = desired.objects().filter(|one| one.kind() == "Deployment").map(Object::name).collect();
@@ -255,4 +277,33 @@ fn an_operators_upgrade_or_a_rotation_touches_only_what_it_must() {
     assert_eq!(anew("StatefulSet"), ["chat-redis"], "who takes passwords hears of new ones");
     let names = |desired: &Desired| desired.secrets().cloned().collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
+}
+
+#[test]
+fn what_may_mend_a_migration_makes_another_job() {
+    fn directory(cluster: &mut ChatCluster) -> &mut PostgresConnection {
+        &mut cluster.spec.directory.external.as_mut().unwrap().primary
+    }
+    fn shard(cluster: &mut ChatCluster) -> &mut PostgresConnection {
+        &mut cluster.spec.messages.shard_sets[0].external.as_mut().unwrap().shards[0].connection
+    }
+    let job = |cluster: &ChatCluster| -> String {
+        all(cluster).objects().find(|one| one.kind() == "Job").unwrap().name().to_owned()
+    };
+    let reference = |name: &str| SecretReference { name: name.to_owned() };
+    let changes: [&dyn Fn(&mut ChatCluster); 5] = [
+        &|cluster| cluster.spec.image.pull_secrets.push(PullSecret { name: "registry".to_owned() }),
+        &|cluster| cluster.spec.image.pull_policy = PullPolicy::Always,
+        &|cluster| directory(cluster).secret_ref = reference("other"),
+        &|cluster| shard(cluster).secret_ref = reference("third"),
+        &|cluster| shard(cluster).tls.ca_secret_ref = Some(reference("mine")),
+    ];
+    let mut cluster = super::sample("external");
+    let mut names = BTreeSet::from([job(&cluster)]);
+    for (number, change) in changes.iter().enumerate() {
+        change(&mut cluster);
+        assert!(names.insert(job(&cluster)), "change {number}");
+    }
+    cluster.spec.limits.message_burst = Some(60);
+    assert!(!names.insert(job(&cluster)), "what databases never hear of makes none");
 }
