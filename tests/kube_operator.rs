@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use klatch_controller::{kind::KINDS, pass, plan::stamp::APPLIED};
+use klatch_controller::{kind::KINDS, pass::pass, plan::stamp::APPLIED};
 use klatch_tests::kube::{
     fuse::{Fuse, Point},
     scene::{Scene, quiet_plane},

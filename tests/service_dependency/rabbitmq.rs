@@ -4,9 +4,12 @@ use klatch_bus::rabbitmq::{self, BrokerAddress, Options, Topology};
 use klatch_controller::broker::{BrokerLogin, HttpBroker, ensure};
 use klatch_crd::read_manifest;
 use klatch_desired::{BrokerPlan, Observed, desired};
-use klatch_tests::services::{
-    installation::{Installation, as_postgres, give_to_postgres},
-    process::{Process, free_port},
+use klatch_tests::{
+    encrypted_front::{AUTHORITY, EncryptedFront},
+    services::{
+        installation::{Installation, as_postgres, give_to_postgres},
+        process::{Process, free_port},
+    },
 };
 use lapin::{ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 use prometheus::Registry;
@@ -93,9 +96,19 @@ impl Broker {
 
     /// By the first of these administrators, with the password that all of them are to have.
     async fn make_by(&self, plan: &BrokerPlan, names: &[&str], password: &str) -> Result<usize, String> {
-        let http = HttpBroker::new(Vec::new()).unwrap();
-        let base = format!("http://127.0.0.1:{}", self.management);
         let logins = names.iter().map(|name| BrokerLogin::new((*name).to_owned(), password.to_owned())).collect();
+        self.make_at(format!("http://127.0.0.1:{}", self.management), plan, logins, password).await
+    }
+
+    /// By its address, or that of what stands before it.
+    async fn make_at(
+        &self,
+        base: String,
+        plan: &BrokerPlan,
+        logins: Vec<BrokerLogin>,
+        password: &str,
+    ) -> Result<usize, String> {
+        let http = HttpBroker::new(Vec::new()).unwrap();
         let passwords = plan.users.iter().map(|user| (user.name.clone(), password.to_owned())).collect();
         let topology = klatch_desired::Topology { brokers: vec![plan.clone()] };
         let ensured = ensure(&http, &topology, &[base], &[logins], &passwords).await;
@@ -166,6 +179,14 @@ async fn it_becomes_the_broker_and_holds_what_workloads_need() {
     assert!(broker.make_by(&plan, &both, PASSWORD).await.unwrap() > plan.queues.len());
     assert_eq!(broker.make_by(&plan, &administrators[1..], PASSWORD).await, Ok(0), "all of it stands there");
     let first = plan.users.iter().find(|user| user.tags.is_empty()).unwrap();
+    // Behind a certificate of one's own authority: whoever is told of it believes it, and nobody else.
+    let front = EncryptedFront::before(&format!("http://127.0.0.1:{}", broker.management)).await;
+    let login = BrokerLogin::new("klatch_admin".to_owned(), PASSWORD.to_owned());
+    let authority = String::from_utf8(AUTHORITY.to_vec()).unwrap();
+    let believing = vec![login.clone().believing(authority)];
+    assert_eq!(broker.make_at(front.url.clone(), &plan, believing, PASSWORD).await, Ok(0));
+    let refused = broker.make_at(front.url.clone(), &plan, vec![login], PASSWORD).await.unwrap_err();
+    assert!(refused.contains("certificate"), "{refused}");
     for gone in ["exchanges/VHOST/events.lane.0", "queues/VHOST/notify", "permissions/VHOST/USER"] {
         let path = gone.replace("VHOST", &plan.vhost).replace("USER", &first.name);
         broker.ask(Method::DELETE, &path, Value::Null).await;

@@ -48,6 +48,8 @@ pub struct Administrator {
     pub name: Option<String>,
     /// Where their password stands.
     pub password: SecretKey,
+    /// The authority that vouches for the broker, by https: PEM. None: those that the system believes.
+    pub authority: Option<SecretKey>,
 }
 
 /// A user of the broker.
@@ -155,7 +157,9 @@ pub(crate) fn topology(context: &Context<'_>) -> Topology {
             let of = |(number, one): (usize, &klatch_crd::BrokerAddress)| {
                 let secret = one.management.secret_ref.name.clone();
                 let password = SecretKey { secret, key: "password".to_owned() };
-                let administrator = Administrator { name: None, password };
+                let authority = external.tls.ca_secret_ref.as_ref();
+                let authority = authority.map(|one| SecretKey { secret: one.name.clone(), key: "ca.crt".to_owned() });
+                let administrator = Administrator { name: None, password, authority };
                 plan(number, external.brokers.len(), one.management.url.clone(), vec![administrator])
             };
             external.brokers.iter().enumerate().map(of).collect()
@@ -172,7 +176,7 @@ fn administrator(context: &Context<'_>, login: Login) -> Administrator {
         Login::B => format!("{first}_{}", login.letter()),
     };
     let password = SecretKey { secret: secret::rabbitmq(context), key: secret::admin(login) };
-    Administrator { name: Some(name), password }
+    Administrator { name: Some(name), password, authority: None }
 }
 
 /// An administrator of ours as the user that they are.

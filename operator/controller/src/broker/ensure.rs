@@ -7,19 +7,32 @@ use klatch_desired::{BrokerPlan, Topology};
 use super::{Broker, Edit, Request, edits, listing::enter};
 use crate::failure::Failure;
 
-/// Who signs in. Its password never shows.
+/// Who signs in, and whom they believe. Its password never shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerLogin {
     /// The name.
     pub user: String,
     password: String,
+    authority: Option<String>,
 }
 
 impl BrokerLogin {
     /// With this password.
     #[must_use]
     pub const fn new(user: String, password: String) -> Self {
-        Self { user, password }
+        Self { user, password, authority: None }
+    }
+
+    /// Believes brokers that this authority (PEM) vouches for, and no others.
+    #[must_use]
+    pub fn believing(self, authority: String) -> Self {
+        Self { authority: Some(authority), ..self }
+    }
+
+    /// For who sends it.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
     }
 
     /// For who sends it.

@@ -1,8 +1,10 @@
 //! By HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
+use reqwest::{Certificate, Client, ClientBuilder};
 use serde_json::Value;
 
 use super::{Broker, BrokerError, Request};
@@ -15,10 +17,21 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Characters of a refusal that are shown.
 const MOST_CHARACTERS: usize = 300;
 
+/// Authorities of brokers that are remembered, each with the connections of its own client: enough for companies with several, and
+/// whoever has more pays a handshake.
+const MOST_AUTHORITIES: usize = 16;
+
 /// Speaks to real brokers; what guards the apiserver guards them, too.
 pub struct HttpBroker {
-    client: reqwest::Client,
+    client: Client,
+    /// By the authority, as PEM, that each believes alone.
+    believing: Mutex<BTreeMap<String, Client>>,
     guards: Vec<Arc<dyn Guard>>,
+}
+
+fn builder() -> ClientBuilder {
+    // A proxy of the cluster's way out knows no broker inside of it.
+    Client::builder().timeout(TIMEOUT).no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 impl HttpBroker {
@@ -27,11 +40,6 @@ impl HttpBroker {
     /// # Errors
     /// When no TLS can be had.
     pub fn new(guards: Vec<Arc<dyn Guard>>) -> Result<Self, reqwest::Error> {
-        let builder = || {
-            // A proxy of the cluster's way out knows no broker inside of it.
-            let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
-            builder.redirect(reqwest::redirect::Policy::none())
-        };
         let client = match builder().build() {
             Ok(client) => client,
             // Our own brokers are spoken to without it.
@@ -43,7 +51,23 @@ impl HttpBroker {
                 builder().tls_certs_only([]).build()?
             }
         };
-        Ok(Self { client, guards })
+        Ok(Self { client, believing: Mutex::default(), guards })
+    }
+
+    fn client(&self, authority: Option<&str>) -> Result<Client, BrokerError> {
+        let Some(authority) = authority else { return Ok(self.client.clone()) };
+        let mut believing = self.believing.lock();
+        if let Some(client) = believing.get(authority) {
+            return Ok(client.clone());
+        }
+        let unusable = |error| BrokerError::Unreachable(format!("the authority in tls.caSecretRef: {}", words(&error)));
+        let certificates = Certificate::from_pem_bundle(authority.as_bytes()).map_err(unusable)?;
+        let client = builder().tls_certs_only(certificates).build().map_err(unusable)?;
+        if believing.len() >= MOST_AUTHORITIES {
+            believing.clear();
+        }
+        believing.insert(authority.to_owned(), client.clone());
+        Ok(client)
     }
 }
 
@@ -66,8 +90,9 @@ impl HttpBroker {
             "POST" => reqwest::Method::POST,
             _ => reqwest::Method::GET,
         };
-        let mut builder =
-            self.client.request(method, url).basic_auth(&request.login.user, Some(request.login.password()));
+        let login = request.login;
+        let client = self.client(login.authority())?;
+        let mut builder = client.request(method, url).basic_auth(&login.user, Some(login.password()));
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
@@ -84,7 +109,7 @@ impl HttpBroker {
                 .map(Some)
                 .map_err(|error| BrokerError::Unreachable(format!("the answer is no JSON: {error}"))),
             404 => Ok(None),
-            401 => Err(BrokerError::Unauthorised(request.login.user.clone())),
+            401 => Err(BrokerError::Unauthorised(login.user.clone())),
             status => Err(BrokerError::Refused {
                 status,
                 detail: String::from_utf8_lossy(&body).chars().take(MOST_CHARACTERS).collect(),

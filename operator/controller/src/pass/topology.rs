@@ -89,11 +89,15 @@ impl Secrets {
     }
 
     async fn login(&mut self, administrator: &Administrator) -> Result<BrokerLogin, Failure> {
-        let Administrator { name, password } = administrator;
+        let Administrator { name, password, authority } = administrator;
         let user = match name {
             Some(name) => name.clone(),
             None => self.value(&SecretKey { key: "username".to_owned(), ..password.clone() }).await?,
         };
-        Ok(BrokerLogin::new(user, self.value(password).await?))
+        let login = BrokerLogin::new(user, self.value(password).await?);
+        Ok(match authority {
+            Some(authority) => login.believing(self.value(authority).await?),
+            None => login,
+        })
     }
 }
