@@ -45,7 +45,7 @@ impl HttpBroker {
             // Our own brokers are spoken to without it.
             Err(error) => {
                 tracing::warn!(
-                    "brokers by https are not believed, as this image holds no authorities: {}",
+                    "brokers by https are believed by tls.caSecretRef alone, as this image holds no authorities: {}",
                     words(&error)
                 );
                 builder().tls_certs_only([]).build()?
