@@ -30,6 +30,9 @@ async fn people_come_in_by_an_http_route() {
     let gateway = fs::read_to_string(sample).unwrap();
     chat.apply_also(&gateway);
 
+    // Whoever leads in by the Ingress goes on with the HTTPRoute.
+    let (url, _proxy) = chat.open(Balancer::Haproxy);
+    Pair::meet(&url, "ingress").await.leave().await;
     lead_in_by(
         chat,
         r#"{"type": "HTTPRoute", "ingress": null, "tls": null, "httpRoute": {"parentRefs": [{"name": "people"}]}}"#,

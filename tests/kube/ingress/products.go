@@ -76,7 +76,10 @@ func haproxy(folder string, at listen, routes []route, certified []string) strin
 		}
 		backends += fmt.Sprintf("backend route-%d\n  server service %s\n", number, route.service)
 	}
-	return fmt.Sprintf(`defaults
+	return fmt.Sprintf(`global
+  # New workers take the sockets of the old ones over: what waits in them is not lost.
+  stats socket %s mode 600 expose-fd listeners
+defaults
   mode http
   timeout connect 5s
   timeout http-request 30s
@@ -89,7 +92,7 @@ frontend people
   http-request del-header Forwarded
   http-request set-header X-Forwarded-For %%[src]
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
-%s%s%s`, bind, redirects, rules, backends)
+%s%s%s`, filepath.Join(folder, "stats.sock"), bind, redirects, rules, backends)
 }
 
 // Its sockets stay open, whatever it reads.
