@@ -31,8 +31,10 @@ async fn people_come_in_by_an_http_route() {
     chat.apply_also(&gateway);
 
     // Whoever leads in by the Ingress goes on with the HTTPRoute.
-    let (url, _proxy) = chat.open(Balancer::Haproxy);
-    Pair::meet(&url, "ingress").await.leave().await;
+    for (balancer, name) in [(Balancer::Haproxy, "ingress-haproxy"), (Balancer::Nginx, "ingress-nginx")] {
+        let (url, _proxy) = chat.open(balancer);
+        Pair::meet(&url, name).await.leave().await;
+    }
     lead_in_by(
         chat,
         r#"{"type": "HTTPRoute", "ingress": null, "tls": null, "httpRoute": {"parentRefs": [{"name": "people"}]}}"#,
@@ -40,6 +42,7 @@ async fn people_come_in_by_an_http_route() {
     is_gone(chat, "ingress").await;
     for (balancer, name) in [(Balancer::Haproxy, "route-haproxy"), (Balancer::Nginx, "route-nginx")] {
         let (url, _proxy) = chat.open_route(balancer);
+        println!("{name}");
         Pair::meet(&url, name).await.leave().await;
     }
 
