@@ -95,16 +95,7 @@ async fn secrets_that_lost_their_labels_are_found_by_name_and_get_them_back() {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
-    // Nobody here makes claims: one as the StatefulSet's controller would.
-    let set = scene.must(&["get", "statefulset", "chat-postgres-directory", "-o", "json"]);
-    let set: serde_json::Value = serde_json::from_str(&set).unwrap();
-    let template = &set["spec"]["volumeClaimTemplates"][0];
-    let claim = json!({
-        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "data-chat-postgres-directory-0", "labels": template["metadata"]["labels"]},
-        "spec": template["spec"],
-    });
-    scene.apply(&claim.to_string());
+    scene.make_claim("chat-postgres-directory", None);
     let (names, before) =
         (["chat-redis", "chat-postgres", "chat-database-logins"], treasures(&scene.client, &scene.namespace).await);
     for name in names {

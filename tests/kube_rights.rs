@@ -65,22 +65,13 @@ impl Work {
         self.settle().await;
     }
 
-    /// A claim as the controller of StatefulSets would make it, of a class whose volumes grow.
+    /// A claim of a class whose volumes grow.
     async fn volume_grows(&self) {
         self.scene.apply(
             r#"{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "grows"},
                 "provisioner": "example.org/none", "allowVolumeExpansion": true}"#,
         );
-        let set = self.scene.must(&["get", "statefulset", "chat-postgres-directory", "-o", "json"]);
-        let set: Value = serde_json::from_str(&set).unwrap();
-        let template = &set["spec"]["volumeClaimTemplates"][0];
-        let mut spec = template["spec"].clone();
-        spec["storageClassName"] = json!("grows");
-        let claim = json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data-chat-postgres-directory-0", "labels": template["metadata"]["labels"]}, "spec": spec,
-        });
-        self.scene.apply(&claim.to_string());
+        self.scene.make_claim("chat-postgres-directory", Some("grows"));
         let bound = r#"{"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}"#;
         self.scene.must(&[
             "patch",

@@ -10,7 +10,7 @@ use klatch_settings::port;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Context, Login, Role, name::login_key, secret};
+use crate::{Context, Login, Role, name::login_key, secret, workload::external_broker_authority};
 
 /// Messages an ingest queue holds, and their bytes.
 const INGEST: (u32, u64) = (16_384, 256 * 1024 * 1024);
@@ -157,8 +157,8 @@ pub(crate) fn topology(context: &Context<'_>) -> Topology {
             let of = |(number, one): (usize, &klatch_crd::BrokerAddress)| {
                 let secret = one.management.secret_ref.name.clone();
                 let password = SecretKey { secret, key: "password".to_owned() };
-                let authority = external.tls.ca_secret_ref.as_ref();
-                let authority = authority.map(|one| SecretKey { secret: one.name.clone(), key: "ca.crt".to_owned() });
+                let authority = external_broker_authority(context);
+                let authority = authority.map(|secret| SecretKey { secret, key: "ca.crt".to_owned() });
                 let administrator = Administrator { name: None, password, authority };
                 plan(number, external.brokers.len(), one.management.url.clone(), vec![administrator])
             };

@@ -209,7 +209,8 @@ fn secret_files(context: &Context<'_>, role: Role) -> Vec<SecretFile> {
     files
 }
 
-fn external_broker_authority(context: &Context<'_>) -> Option<String> {
+/// The Secret of the authority that vouches for brokers of others.
+pub(crate) fn external_broker_authority(context: &Context<'_>) -> Option<String> {
     let external = context.spec().broker.external.as_ref()?;
     Some(external.tls.ca_secret_ref.as_ref()?.name.clone())
 }

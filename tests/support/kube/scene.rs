@@ -20,6 +20,7 @@ use kube_client::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use prometheus::Registry;
+use serde_json::{Value, json};
 
 use super::{
     brokers::{Brokers, Guarded},
@@ -75,6 +76,22 @@ impl Scene {
         let secret = r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chat-tls"},
             "stringData": {"tls.crt": "certificate", "tls.key": "key"}}"#;
         self.apply(secret);
+    }
+
+    /// A claim as the controller of StatefulSets would make it, which nobody is here. None: of the default class.
+    pub fn make_claim(&self, set: &str, class: Option<&str>) {
+        let text = self.must(&["get", "statefulset", set, "-o", "json"]);
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        let template = &found["spec"]["volumeClaimTemplates"][0];
+        let mut spec = template["spec"].clone();
+        if let Some(class) = class {
+            spec["storageClassName"] = json!(class);
+        }
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": format!("data-{set}-0"), "labels": template["metadata"]["labels"]}, "spec": spec,
+        });
+        self.apply(&claim.to_string());
     }
 
     /// `kubectl -n NAMESPACE ...`

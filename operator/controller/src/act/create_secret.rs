@@ -8,7 +8,7 @@ use kube_client::{Api, Client, Error, api::PostParams, core::ObjectMeta};
 use serde_json::json;
 
 use super::{
-    Done,
+    Applied, Done,
     certificate::{believe_also, first_note},
     patch_secret::patch_secret,
 };
@@ -87,8 +87,7 @@ pub async fn label_secret(
             patch_secret(client, owner, name, &json!({"metadata": seen}), what).await?;
             Done::Other
         }
-        Standing::Predecessor => Done::InTheWay(format!("Secret {name}")),
-        Standing::Foreign => Done::Foreign(format!("Secret {name}")),
+        not => Applied::Not(not, format!("Secret {name}")).into(),
     }))
 }
 

@@ -17,8 +17,7 @@ pub(super) fn hash(password: &str, salt: [u8; SALT_BYTES]) -> String {
 /// Whether the hash is one of this password.
 pub(super) fn is_of(hash: &str, password: &str) -> bool {
     let Ok(bytes) = STANDARD.decode(hash) else { return false };
-    let Some((salt, digest)) = bytes.split_at_checked(SALT_BYTES) else { return false };
-    Sha256::new().chain_update(salt).chain_update(password).finalize().as_slice() == digest
+    bytes.first_chunk().is_some_and(|salt| self::hash(password, *salt) == hash)
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(600);
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks whatever happens: somebody who changes the group all the time costs two calls a second.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(500);
+/// How often a registration is looked at that is to go and changes all the time.
+const WITHDRAWALS: u32 = 5;
 
 /// Who registers, and where.
 #[derive(Clone)]
@@ -45,9 +47,6 @@ pub struct Registrar {
     /// This API.
     pub place: Place,
 }
-
-/// How often a registration is looked at that is to go and changes all the time.
-const WITHDRAWALS: u32 = 5;
 
 /// Keeps the registration as it should be until told to stop.
 pub async fn register(registrar: Registrar, stop: CancellationToken) {

@@ -173,8 +173,7 @@ impl Walk<'_> {
 
     /// Everything was written: what is wanted no more may go.
     pub(super) async fn prune(&self, desired: &Desired, world: &World) -> Result<Option<Outcome>, Failure> {
-        let stands = desired.phases.iter().all(|phase| gate::not_ready(phase, world).is_empty());
-        let unwanted = prune::unwanted(desired, self.owner, world, stands);
+        let unwanted = prune::unwanted(desired, self.owner, world);
         for live in &unwanted {
             act::prune(&self.operator.client, self.owner, live).await?;
         }
@@ -184,7 +183,7 @@ impl Walk<'_> {
 
     /// All was written; it may still be starting.
     pub(super) fn settled(&self, desired: &Desired, world: &World) -> Outcome {
-        let waiting: Vec<_> = desired.phases.iter().flat_map(|phase| gate::not_ready(phase, world)).collect();
+        let waiting = gate::waiting(desired, world);
         if waiting.is_empty() {
             return Outcome::Settled;
         }

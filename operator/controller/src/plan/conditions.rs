@@ -159,7 +159,7 @@ fn with_advice(view: &View<'_>, reason: &str, message: &str) -> String {
 
 fn all_ready(desired: &Desired, world: &World) -> bool {
     let there = desired.objects().all(|object| world.find(object.kind(), object.name()).is_some());
-    there && desired.phases.iter().all(|phase| gate::not_ready(phase, world).is_empty())
+    there && gate::waiting(desired, world).is_empty()
 }
 
 fn of_parts(view: &View<'_>, desired: &Desired, world: &World, writer: &mut Writer<'_>) {

@@ -71,6 +71,12 @@ pub fn not_ready(phase: &Phase, world: &World) -> Vec<String> {
     waiting.into_iter().flat_map(|(kind, ready)| missing(phase, kind, world, ready)).map(str::to_owned).collect()
 }
 
+/// What is not ready of everything that is wanted.
+#[must_use]
+pub fn waiting(desired: &Desired, world: &World) -> Vec<String> {
+    desired.phases.iter().flat_map(|phase| not_ready(phase, world)).collect()
+}
+
 fn waiting_for(phase: &Phase, kind: &str, world: &World, ready: fn(&Live) -> bool) -> Open {
     let missing: Vec<_> = missing(phase, kind, world, ready).collect();
     if missing.is_empty() { Open::Yes } else { Open::Waiting(missing.join(", ")) }

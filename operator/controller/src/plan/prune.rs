@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use klatch_desired::{Desired, LABEL_COMPONENT};
 
-use super::standing::{Owner, Standing, standing};
+use super::{
+    gate,
+    standing::{Owner, Standing, standing},
+};
 use crate::{
     live::{Live, controller},
     observe::World,
@@ -14,10 +17,10 @@ use crate::{
 const KEPT: usize = 3;
 
 /// Objects to delete: ours by owner and by label, of a kind that is pruned, and in no phase. Only for a pass that has seen
-/// everything and written everything. While something is not ready yet (`stands` is false), no configuration goes: pods of an earlier
+/// everything and written everything. While something is not ready yet, no configuration goes: pods of an earlier
 /// one may be those that serve, and come back with what they mount.
 #[must_use]
-pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World, stands: bool) -> Vec<&'a Live> {
+pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World) -> Vec<&'a Live> {
     let wanted: BTreeSet<_> = desired.objects().map(|object| (object.kind(), object.name())).collect();
     let ours = |live: &&Live| {
         live.kind.pruned
@@ -28,7 +31,7 @@ pub fn unwanted<'a>(desired: &Desired, owner: &Owner, world: &'a World, stands: 
     };
     let (configurations, mut rest): (Vec<_>, Vec<_>) =
         world.objects.iter().filter(ours).partition(|live| live.kind.name == "ConfigMap");
-    if stands {
+    if gate::waiting(desired, world).is_empty() {
         rest.extend(old(configurations));
     }
     rest

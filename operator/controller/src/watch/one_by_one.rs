@@ -31,15 +31,14 @@ fn told(known: &mut BTreeMap<Key, bool>, event: Result<Event<Seen>>, gone: &impl
             vec![Ok(Event::Apply(slim(seen)))]
         }
         Ok(Event::Delete(seen)) => {
-            known.remove(&key(&seen.metadata));
-            gone(&key(&seen.metadata));
+            let key = key(&seen.metadata);
+            known.remove(&key);
+            gone(&key);
             vec![Ok(Event::Delete(seen))]
         }
         Ok(Event::InitDone) => {
-            let missed: Vec<_> = known.iter().filter(|(_, listed)| !**listed).map(|(key, _)| key.clone()).collect();
-            known.retain(|_, listed| *listed);
-            missed.iter().for_each(gone);
-            missed.into_iter().map(|key| Ok(Event::Delete(named(key)))).collect()
+            let missed = known.extract_if(.., |_, listed| !*listed);
+            missed.inspect(|(key, _)| gone(key)).map(|(key, _)| Ok(Event::Delete(named(key)))).collect()
         }
         Err(error) => {
             tracing::warn!(%error, "a watch ended; it begins again");
