@@ -8,6 +8,8 @@ DATA ?= klatch-data
 LISTEN ?= 127.0.0.1:8480
 FUZZ_SECONDS ?= 60
 EPISODES ?= 20
+# Tests of the tier `kube_*` at a time: more than cores, for they mostly wait for leases, watches and stages.
+KUBE_TESTS_AT_ONCE ?= 4
 # Of `make cluster`: where it keeps its state, and the port of this machine that leads in.
 CLUSTER ?= $(HOME)/.cache/klatch/cluster
 CLUSTER_PORT ?= 8443
@@ -129,8 +131,10 @@ test: tools npm go browser services kube
 	@cargo build --workspace --bins
 	@echo '[2/7] building the tests'
 	@cargo test --workspace --no-run
+	@cargo test --workspace --test kube --no-run
 	@echo '[3/7] running them'
-	@cargo test --workspace --no-fail-fast
+	@cargo test --workspace --no-fail-fast; all=$$?; \
+	cargo test --workspace --test kube -- --test-threads=$(KUBE_TESTS_AT_ONCE) && exit $$all
 	@echo '[4/7] building the web client'
 	@$(MAKE) --no-print-directory web
 	@echo '[5/7] running its tests'
@@ -156,7 +160,7 @@ check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	@# Those that are no part of `cargo test`, and so of no "all targets".
-	cargo clippy --workspace --test cluster --test service_faults -- --deny warnings
+	cargo clippy --workspace --test kube --test cluster --test service_faults -- --deny warnings
 
 format:
 	cargo fmt --all
