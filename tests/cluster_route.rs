@@ -42,7 +42,6 @@ async fn people_come_in_by_an_http_route() {
     is_gone(chat, "ingress").await;
     for (balancer, name) in [(Balancer::Haproxy, "route-haproxy"), (Balancer::Nginx, "route-nginx")] {
         let (url, _proxy) = chat.open_route(balancer);
-        println!("{name}");
         Pair::meet(&url, name).await.leave().await;
     }
 

@@ -349,7 +349,8 @@ async fn a_failover_that_loses_entries_leaves_no_gap() {
     let mut log = kept;
     shard.append(vec![log.say(1, "goes on")]).await.unwrap();
     // Connections for reading still lead to the one that is gone: each tells it once.
-    until("reading at the new one", || async { shard.page(log.room, Range::Newest, 1, None, None).await.is_ok() }).await;
+    until("reading at the new one", || async { shard.page(log.room, Range::Newest, 1, None, None).await.is_ok() })
+        .await;
     assert_eq!(seqs(&shard, &log).await, [1, 2, 3, 4]);
 }
 

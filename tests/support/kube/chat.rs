@@ -30,10 +30,18 @@ pub enum Balancer {
 }
 
 impl Balancer {
-    const fn part(self) -> (&'static str, u16) {
+    const fn part(self) -> &'static str {
         match self {
-            Self::Haproxy => ("haproxy", 443),
-            Self::Nginx => ("nginx", 444),
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
+        }
+    }
+
+    /// Where it listens from its start on, and where it does with TLS while it leads somewhere.
+    const fn ports(self) -> (u16, u16) {
+        match self {
+            Self::Haproxy => (80, 443),
+            Self::Nginx => (81, 444),
         }
     }
 }
@@ -225,21 +233,22 @@ impl<'a> Chat<'a> {
     /// When the balancer does not come.
     #[must_use]
     pub fn open_route(&self, balancer: Balancer) -> (String, Proxy) {
-        let by = format!("{{.status.parents[?(@.controllerName==\"klatch.dev/{}\")]", balancer.part().0);
+        let by = format!("{{.status.parents[?(@.controllerName==\"klatch.dev/{}\")]", balancer.part());
         let told = format!("jsonpath={by}.conditions[?(@.type==\"Accepted\")].status}}");
         self.open_once(balancer, || self.run(&["get", "httproute", "chat", "-o", &told]).output == "True")
     }
 
     fn open_once(&self, balancer: Balancer, mut is_told: impl FnMut() -> bool) -> (String, Proxy) {
-        let (part, port) = balancer.part();
+        let (port, tls_port) = balancer.ports();
         let address: IpAddr = self.cluster.address().parse().expect("an address");
+        let listens = |port| std::net::TcpStream::connect((address, port)).is_ok();
         // One serves all ChatClusters of a node.
-        if std::net::TcpStream::connect((address, port)).is_err() {
-            self.cluster.start_part(part);
+        if !listens(port) {
+            self.cluster.start_part(balancer.part());
         }
         self.cluster.wait_until("the balancer says that it leads there", &mut is_told);
-        self.cluster.wait_until("the balancer listens", || std::net::TcpStream::connect((address, port)).is_ok());
-        let proxy = Proxy::before(SocketAddr::new(address, port));
+        self.cluster.wait_until("the balancer listens", || listens(tls_port));
+        let proxy = Proxy::before(SocketAddr::new(address, tls_port));
         (format!("https://localhost:{}", proxy.port()), proxy)
     }
 
