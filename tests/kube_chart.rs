@@ -1,15 +1,23 @@
 //! The operator's chart, and the manifests for people without Helm that are made from it.
 
-use std::{env, fs};
+use std::{
+    env, fs,
+    time::{Duration, Instant},
+};
 
 use klatch_tests::kube::charts::{root, run, template};
+
+use super::kube_definition::plane;
+
+/// Far above what a controller takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const FILE: &str = "deploy/klatch-operator.yaml";
 /// What Helm leaves to whoever installs.
 const HEAD: &str = "\
 # The operator in the namespace klatch, for people without Helm. After crds/:
 #   kubectl apply --server-side -f crds/ -f deploy/klatch-operator.yaml
-# Generated from charts/klatch-operator; UPDATE=1 cargo test -p klatch-tests --test kube kube_chart writes it anew.
+# Generated from charts/; UPDATE=1 cargo test -p klatch-tests --test kube kube_chart writes it anew.
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -25,10 +33,53 @@ fn both_charts_are_without_fault() {
     }
 }
 
+/// Whom the definitions' chart lets read and write ChatClusters.
+fn roles() -> String {
+    let chart = ["template", "klatch-operator-crds", "charts/klatch-operator-crds", "--kube-version=1.34.0"];
+    run(&[&chart[..], &["--show-only", "templates/roles.yaml"]].concat()).unwrap()
+}
+
+/// Nobody needs to administer a cluster to have a chat in their namespace; and no more comes with it.
+#[test]
+fn who_may_edit_a_namespace_may_edit_its_chat_clusters() {
+    let (kubectl, namespace) = (plane().kubectl(), plane().namespace());
+    kubectl.must_with(&["apply", "--server-side", "-f", "-"], &roles());
+    let began = Instant::now();
+    for (role, verb, part, may) in [
+        ("view", "list", "", true),
+        ("view", "patch", "", false),
+        ("edit", "watch", "", true),
+        ("edit", "create", "", true),
+        ("edit", "delete", "", true),
+        ("edit", "patch", "status", false),
+        ("admin", "patch", "", true),
+    ] {
+        let who = format!("{role}-{namespace}");
+        let name = format!("--clusterrole={role}");
+        let bound = ["create", "rolebinding", role, &name, &format!("--user={who}"), "--namespace", &namespace];
+        // A second time it is there.
+        let _ = kubectl.run(&bound);
+        let part = format!("--subresource={part}");
+        let can = ["auth", "can-i", verb, "chatclusters", &part, "--as", &who, "--namespace", &namespace];
+        let told = if may { "yes" } else { "no" };
+        // The roles are put together by a controller.
+        while kubectl.run(&can).output.trim() != told {
+            assert!(began.elapsed() < PATIENCE, "{role} {verb} {part}: not {told}");
+        }
+    }
+}
+
+#[test]
+fn roles_are_left_to_whoever_wants_to_write_their_own() {
+    let chart = ["template", "klatch-operator-crds", "charts/klatch-operator-crds", "--kube-version=1.34.0"];
+    let rendered = run(&[&chart[..], &["--set", "aggregateRoles=false"]].concat()).unwrap();
+    assert!(rendered.contains("kind: CustomResourceDefinition") && !rendered.contains("ClusterRole"), "{rendered}");
+}
+
 #[test]
 fn the_manifests_for_people_without_helm_are_current() {
     // The source of each document is Helm's remark, and its "managed-by: Helm" would be a lie here.
-    let rendered = template(&[]).unwrap().replace("managed-by: Helm", "managed-by: kubectl");
+    let rendered = [template(&[]).unwrap(), roles()].concat().replace("managed-by: Helm", "managed-by: kubectl");
     let rendered: String =
         rendered.lines().filter(|line| !line.starts_with("# Source: ")).map(|line| format!("{line}\n")).collect();
     let current = format!("{HEAD}{rendered}");
