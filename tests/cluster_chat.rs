@@ -3,6 +3,7 @@
 use klatch_client_sdk::{Client, Credentials, Options, Roots, core::Part};
 use klatch_domain::{Entry, RoomId, Seq};
 use klatch_protocol::http::SignUp;
+use klatch_settings::place::SETTINGS;
 use klatch_tests::{
     encrypted_front::AUTHORITY,
     kube::{
@@ -22,13 +23,13 @@ fn trusting() -> Options {
     Options { roots: Roots::from_pem(AUTHORITY).unwrap(), ..Options::default() }
 }
 
+fn credentials(name: &str, password: &str) -> Credentials {
+    let (username, password) = (name.to_owned(), password.to_owned());
+    Credentials::Password { username, password, device_name: "test".to_owned() }
+}
+
 async fn sign_in(server: &str, name: &str) -> Client {
-    let credentials = Credentials::Password {
-        username: name.to_owned(),
-        password: PASSWORD.to_owned(),
-        device_name: "test".to_owned(),
-    };
-    let client = Client::connect(server, credentials, trusting()).await.unwrap();
+    let client = Client::connect(server, credentials(name, PASSWORD), trusting()).await.unwrap();
     client.ready().await.unwrap();
     client
 }
@@ -137,6 +138,20 @@ fn rights_are_narrow(chat: &Chat<'_>) {
     }
 }
 
+/// Also where sign-up is closed: in a pod of api, which has the settings and reaches what they name.
+async fn an_owner_makes_users_and_locks_them_out(chat: &Chat<'_>, server: &str) {
+    let user = |arguments: &[&str]| {
+        let program = ["exec", "deployment/chat-api", "--", "klatch", "user"];
+        chat.must(&[&program[..], arguments, &["--settings", SETTINGS]].concat())
+    };
+    let password = user(&["add", "cleo", "--generate"]);
+    let cleo = || Client::connect(server, credentials("cleo", password.trim()), trusting());
+    cleo().await.unwrap().close().await;
+    user(&["disable", "cleo"]);
+    let refused = cleo().await.err().expect("they are locked out");
+    assert!(refused.to_string().contains("username or password"), "{refused}");
+}
+
 /// The operator's pods are replaced, and the leader looks at everything anew.
 fn an_operator_of_another_version_restarts_no_pod(chat: &Chat<'_>, cluster: &Cluster) {
     // What was deleted may still be ending.
@@ -202,6 +217,7 @@ async fn two_charts_and_ten_lines_let_people_chat_until_nothing_of_it_is_left() 
     pair.speak_over_the_deletion_of_gateways(&chat).await;
     an_operator_of_another_version_restarts_no_pod(&chat, cluster);
     rights_are_narrow(&chat);
+    an_owner_makes_users_and_locks_them_out(&chat, &haproxy).await;
     // The chart before had the rights of its own operator.
     let asked = cluster.requests().len();
     comes_back_with_its_history(&chat, &haproxy, &pair).await;

@@ -133,3 +133,37 @@ async fn every_lane_and_queue_works_when_they_live_on_several_brokers() {
     drop((publisher, parts));
     assert_eq!(tokio::time::timeout(NEVER, receiver.receive()).await, Ok(None));
 }
+
+#[tokio::test]
+async fn what_a_process_announces_that_ends_right_after_is_heard_and_nothing_is_missed() {
+    use klatch_bus::Received;
+    use klatch_domain::Incarnation;
+    use klatch_tests::conformance_bus::{event, event_number};
+
+    /// More than subscribers wait for a process that published and is silent.
+    const SILENCE: Duration = Duration::from_secs(13);
+
+    let place = fresh();
+    let parts = rabbitmq::connect(place.options(), &Registry::new()).await.expect("a broker");
+    let mut receiver = parts.events.subscribe(Incarnation::from_bytes([1; 16]), false).await;
+    for number in 1..=3 {
+        // As in a process that ends: nothing goes on by itself afterwards.
+        let options = place.options();
+        let process = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(rabbitmq::announce(options, vec![event(number)]))
+        };
+        tokio::task::spawn_blocking(process).await.expect("no panic").expect("a broker");
+        match tokio::time::timeout(NEVER, receiver.receive()).await.expect("it is heard") {
+            Some(Received::Events(events)) => assert_eq!(events.iter().map(event_number).collect::<Vec<_>>(), [number]),
+            other => panic!("{other:?}"),
+        }
+    }
+    let missed = tokio::time::timeout(SILENCE, receiver.receive()).await;
+    assert!(missed.is_err(), "whoever announced is taken for dead: {missed:?}");
+
+    let nobody = rabbitmq::BrokerAddress::parse("amqp://guest:guest@127.0.0.1:1/%2f").expect("an address");
+    let options = rabbitmq::Options { brokers: vec![nobody], ..place.options() };
+    let refused = rabbitmq::announce(options, vec![event(4)]).await.expect_err("there is no broker");
+    assert!(refused.to_string().contains("127.0.0.1:1"), "{refused}");
+}

@@ -1,5 +1,7 @@
 //! What holds between the workloads as processes of their own, each on its own connections to real parts.
 
+use std::process::Command;
+
 use klatch_bus::{
     Queries,
     http::{Options, PATH, Replicas, ServiceToken, queries},
@@ -7,12 +9,14 @@ use klatch_bus::{
 use klatch_domain::Timestamp;
 use klatch_settings::TraceSettings;
 use klatch_tests::{
-    person::Person,
-    platform::Platform,
+    klatch_process::{binary, failed, run, succeeded},
+    person::{Ended, PASSWORD, Person},
+    platform::{Part, Platform},
     services::certificates::Certificates,
     trace_collector::{Collector, SAMPLED, UNSAMPLED, named, say},
 };
-use reqwest::{Client, Url};
+use reqwest::{Client, Method, Url};
+use serde_json::json;
 
 /// The sender and the receiver are on different gateways: the trace goes from one process through the broker to the writer's,
 /// and through the broker to the third.
@@ -60,13 +64,63 @@ async fn queries_go_by_tls_and_token(platform: &Platform) {
     assert!(plain.send().await.is_err(), "in clear text nobody is answered");
 }
 
+/// As an owner does it in a pod of api. What another api believes and what gateways hold changes with it.
+async fn users_are_made_and_locked_out_beside_the_api(platform: &Platform) {
+    let settings = platform.settings(Part::Api(1)).display().to_string();
+    let user = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(binary());
+        command.arg("user").args(arguments).args(["--settings", &settings]);
+        run(&mut command, input)
+    };
+    let add = |name: &str| user(&["add", name, "--password-stdin"], PASSWORD);
+    succeeded(&add("cleo"));
+    assert!(failed(&add("cleo"), 3).contains("the username is taken"));
+    let fronts = platform.fronts();
+    let cleo = Person::sign_in(&fronts[0], "cleo").await;
+    let mut sockets = [cleo.connect().await, cleo.at(&fronts[1]).connect().await];
+
+    let told = user(&["disable", "cleo"], "");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("may not sign in any more; 1 session ended"), "{told:?}");
+    succeeded(&told);
+    for socket in &mut sockets {
+        assert_eq!(socket.end().await, Ended::Closed(4503));
+    }
+    for front in &fronts {
+        let (status, body) = cleo.at(front).call(Method::GET, "/v1/users/me", None).await;
+        assert_eq!((status, body["code"].as_str()), (401, Some("session_revoked")), "{front}");
+    }
+    succeeded(&user(&["enable", "cleo"], ""));
+    let generated = succeeded(&user(&["reset-password", "cleo", "--generate"], ""));
+    let credentials = json!({"username": "cleo", "password": generated.trim(), "device_name": "test"});
+    let signed_in = Client::new().post(format!("{}/v1/sessions", fronts[1])).json(&credentials).send().await.unwrap();
+    assert_eq!(signed_in.status(), 201);
+    succeeded(&user(&["make-admin", "cleo"], ""));
+
+    // Without a broker it is done all the same, and the owner hears who could not be told.
+    platform.sever((Part::Api(1), Part::Broker));
+    let told = user(&["disable", "cleo"], "");
+    platform.heal((Part::Api(1), Part::Broker));
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(said.contains("could not be told (RabbitMQ: ") && said.contains("; 1 session ended"), "{said}");
+    succeeded(&told);
+
+    platform.sever((Part::Api(1), Part::Directory));
+    let away = failed(&user(&["enable", "cleo"], ""), 4);
+    platform.heal((Part::Api(1), Part::Directory));
+    assert!(away.contains("cannot open the databases"), "{away}");
+    let mut both = Command::new(binary());
+    both.args(["user", "enable", "cleo", "--settings", &settings, "--data", "."]);
+    assert!(failed(&run(&mut both, ""), 2).contains("cannot be used with"));
+}
+
 // Two threads: the collector answers while a start is waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trace_goes_through_all_processes_and_queries_go_by_tls() {
+async fn a_trace_goes_through_all_processes_queries_go_by_tls_and_an_owner_keeps_users() {
     let collector = Collector::start().await;
     let traces = TraceSettings { endpoint: Some(collector.url.clone()), sample_ratio: 0.0, ..TraceSettings::default() };
     let platform = Platform::start_traced(traces).await;
     one_message_is_one_trace(&platform, &collector).await;
     queries_go_by_tls_and_token(&platform).await;
+    users_are_made_and_locked_out_beside_the_api(&platform).await;
     platform.all_well();
 }

@@ -32,8 +32,7 @@ pub enum SignUp {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
-    /// Open: anyone who reaches the server may sign up. Closed: nobody may, and there is no other way yet by which a ChatCluster
-    /// gets users: close it when everyone has an account.
+    /// Open: anyone who reaches the server may sign up. Closed: nobody may, and users are made by `klatch user add` in a pod of api.
     #[serde(default)]
     pub signup: SignUp,
 }

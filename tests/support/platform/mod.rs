@@ -8,7 +8,7 @@ mod settings;
 mod start;
 mod workload;
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -74,6 +74,15 @@ impl Platform {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// The settings file of a workload.
+    ///
+    /// # Panics
+    /// When the part is none of ours.
+    #[must_use]
+    pub fn settings(&self, part: Part) -> &Path {
+        &self.workloads.get(&part).unwrap_or_else(|| panic!("{part} is no workload")).settings
     }
 
     /// What they want to be shown.

@@ -28,6 +28,7 @@ const LOGGED: &str = r#"log=$1; shift; exec "$@" >>"$log" 2>&1"#;
 /// A workload that is started, killed, and started again with the same settings.
 pub(super) struct Workload {
     pub(super) name: String,
+    pub(super) settings: PathBuf,
     command: Vec<String>,
     log: PathBuf,
     admin: SocketAddr,
@@ -48,12 +49,12 @@ impl Workload {
         // JSON is YAML.
         fs::write(&file, serde_json::to_string_pretty(settings).expect("settings")).expect("a settings file");
         let klatch = klatch.display().to_string();
-        let file = file.display().to_string();
+        let path = file.display().to_string();
         let shell = ["sh", "-c", LOGGED, "sh"].map(str::to_owned).into_iter();
         let command = shell
-            .chain([log.display().to_string(), klatch, subcommand.to_owned(), "--settings".to_owned(), file])
+            .chain([log.display().to_string(), klatch, subcommand.to_owned(), "--settings".to_owned(), path])
             .collect();
-        Self { name: name.to_owned(), command, log, admin, process: None }
+        Self { name: name.to_owned(), settings: file, command, log, admin, process: None }
     }
 
     /// Starts it, and does not wait.

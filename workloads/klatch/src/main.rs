@@ -65,7 +65,7 @@ enum Command {
     Dependency(dependency::DependencyCommand),
     /// Say what the operator would do with a ChatCluster, without a cluster.
     Plan(plan::Arguments),
-    /// Users of this machine's data folder, whether 'klatch up' runs or not.
+    /// Users of this machine's data folder, whether 'klatch up' runs or not, or of a cluster.
     #[command(subcommand)]
     User(admin::UserCommand),
     /// The keys that sign access tokens.

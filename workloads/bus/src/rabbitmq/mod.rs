@@ -13,6 +13,7 @@
 //! A lost connection is made again with backoff, by whoever needs it; consumers attach again by themselves and their owners
 //! hear [`OwnershipLost`](crate::OwnershipLost) for what they held.
 
+mod announce;
 mod backoff;
 mod commands;
 mod confirmed;
@@ -31,6 +32,7 @@ mod watermarks;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub use announce::{AnnounceError, announce};
 pub use link::LinkError;
 pub use names::Names;
 pub use options::{
@@ -107,13 +109,7 @@ pub async fn connect(options: Options, registry: &prometheus::Registry) -> Resul
     if options.brokers.is_empty() {
         return Err(OpenError::NoBroker);
     }
-    let authorities = match &options.ca_file {
-        Some(path) => {
-            let read = tokio::fs::read_to_string(path).await;
-            Some(read.map_err(|source| OpenError::Authorities { path: path.clone(), source })?)
-        }
-        None => None,
-    };
+    let authorities = authorities(&options).await?;
     let names = Names::new(&options.prefix);
     let metrics = Arc::new(Metrics::unregistered()?);
     let links = |purpose: &str| -> Vec<Arc<Link>> {
@@ -142,4 +138,11 @@ pub async fn connect(options: Options, registry: &prometheus::Registry) -> Resul
         notifications: Arc::new(notifications::RabbitmqNotifications::new(&options, &names, first, &metrics)),
         events: Arc::new(events),
     })
+}
+
+/// Whom the options believe beside those of the platform, PEM.
+async fn authorities(options: &Options) -> Result<Option<String>, OpenError> {
+    let Some(path) = &options.ca_file else { return Ok(None) };
+    let read = tokio::fs::read_to_string(path).await;
+    read.map(Some).map_err(|source| OpenError::Authorities { path: path.clone(), source })
 }

@@ -13,7 +13,7 @@ use klatch_identity::Keys;
 use klatch_service_kit::Clock;
 
 use super::{
-    Answer, Request,
+    Answer, Hearers, Request, Users,
     perform::Administration,
     socket::{LINE_BYTES, SocketAddress},
 };
@@ -93,7 +93,7 @@ impl Connection {
     }
 }
 
-/// Has a request about users carried out, wherever the folder is in use.
+/// Has a request carried out, wherever the folder is in use.
 ///
 /// # Errors
 /// As [`reach`], and when the stopped folder cannot be opened.
@@ -108,8 +108,8 @@ pub(super) fn request(data: &Path, request: Request) -> anyhow::Result<Answer> {
             runtime.block_on(async {
                 let stores = stores::open_existing(folder.path()).await?;
                 let keys = Keys::open(&folder.path().join(KEYS_FOLDER)).context("cannot open the signing keys")?;
-                let administration = Administration::new(Arc::clone(&stores.directory), keys, Clock::system(), None);
-                let answer = administration.perform(request).await;
+                let users = Users::new(Arc::clone(&stores.directory), Clock::system(), Hearers::Nobody);
+                let answer = Administration::new(users, keys, Clock::system()).perform(request).await;
                 stores.close().await;
                 Ok(answer)
             })

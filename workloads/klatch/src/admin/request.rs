@@ -19,8 +19,26 @@ impl fmt::Debug for Password {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
+    /// About a user.
+    User {
+        /// What to do.
+        request: UserRequest,
+    },
+    /// A new signing key.
+    RotateKeys {
+        /// The old ones verify nothing any more.
+        compromised: bool,
+    },
+    /// A consistent copy of everything, in a folder that lives as long as this connection.
+    Backup,
+}
+
+/// A request about a user: these are the same wherever users are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum UserRequest {
     /// A new user, whether or not sign-up is open.
-    UserAdd {
+    Add {
         /// Their username.
         username: String,
         /// Their first password.
@@ -33,12 +51,12 @@ pub(crate) enum Request {
         email: Option<String>,
     },
     /// They may not sign in; all their sessions and bot tokens end.
-    UserDisable {
+    Disable {
         /// Who.
         username: String,
     },
     /// They may sign in again.
-    UserEnable {
+    Enable {
         /// Who.
         username: String,
     },
@@ -54,13 +72,6 @@ pub(crate) enum Request {
         /// Who.
         username: String,
     },
-    /// A new signing key.
-    RotateKeys {
-        /// The old ones verify nothing any more.
-        compromised: bool,
-    },
-    /// A consistent copy of everything, in a folder that lives as long as this connection.
-    Backup,
 }
 
 /// What came of it.

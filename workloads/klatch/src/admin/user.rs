@@ -6,10 +6,9 @@ use clap::{Args, Subcommand};
 use klatch_settings::DEFAULT_DATA;
 
 use super::{
-    Answer, Request,
-    call::request,
+    Answer, Request, call, cluster,
     password_entry::{PasswordSource, ask, generate},
-    request::Password,
+    request::{Password, UserRequest},
 };
 use crate::{failure::Failure, output};
 
@@ -45,13 +44,17 @@ pub(crate) enum UserCommand {
 }
 
 /// Which user of which installation.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct UserArguments {
     /// The username.
     name: String,
     /// The data folder of the 'klatch up' in question, running or stopped.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
+    /// Of a cluster instead: the settings file of its api, whose databases and brokers must be reached from here. In a pod of api
+    /// it is /etc/klatch/settings.yaml.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    settings: Option<PathBuf>,
 }
 
 /// Where the new password comes from; asked at the terminal when neither is given.
@@ -86,20 +89,24 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<()> {
         generated = show.then(|| password.0.clone());
         Ok(password)
     };
-    let (data, asked) = match command {
-        UserCommand::Add { user: UserArguments { name, data }, password, display_name, email } => {
-            let password = password_of(&name, &password)?;
-            (data, Request::UserAdd { username: name, password, display_name, email })
+    let (user, request) = match command {
+        UserCommand::Add { user, password, display_name, email } => {
+            let (username, password) = (user.name.clone(), password_of(&user.name, &password)?);
+            (user, UserRequest::Add { username, password, display_name, email })
         }
-        UserCommand::Disable(UserArguments { name, data }) => (data, Request::UserDisable { username: name }),
-        UserCommand::Enable(UserArguments { name, data }) => (data, Request::UserEnable { username: name }),
-        UserCommand::ResetPassword { user: UserArguments { name, data }, password } => {
-            let password = password_of(&name, &password)?;
-            (data, Request::ResetPassword { username: name, password })
+        UserCommand::Disable(user) => (user.clone(), UserRequest::Disable { username: user.name }),
+        UserCommand::Enable(user) => (user.clone(), UserRequest::Enable { username: user.name }),
+        UserCommand::ResetPassword { user, password } => {
+            let (username, password) = (user.name.clone(), password_of(&user.name, &password)?);
+            (user, UserRequest::ResetPassword { username, password })
         }
-        UserCommand::MakeAdmin(UserArguments { name, data }) => (data, Request::MakeAdmin { username: name }),
+        UserCommand::MakeAdmin(user) => (user.clone(), UserRequest::MakeAdmin { username: user.name }),
     };
-    match request(&data, asked)? {
+    let answer = match user.settings {
+        Some(file) => cluster::request(&file, request)?,
+        None => call::request(&user.data, Request::User { request })?,
+    };
+    match answer {
         Answer::Done { detail, ended_sessions } => {
             let ended = match ended_sessions {
                 0 => String::new(),

@@ -9,6 +9,7 @@ use klatch_bus::{
     rabbitmq::{self, BrokerAddress, Topology},
     redis,
 };
+use klatch_domain::Event;
 use klatch_service_kit::panic::spawn_critical;
 use klatch_settings::{
     BrokerEndpoint, BrokerSettings, CacheMode, CacheSettings, ENV_BROKER_PASSWORD, ENV_CACHE_PASSWORD,
@@ -38,6 +39,14 @@ pub(super) async fn connect(
         rate_limits: redis.rate_limits,
         recent: redis.recent,
     })
+}
+
+/// Tells every gateway and api, from a process that ends right after.
+///
+/// # Errors
+/// Why they may not have heard it.
+pub(crate) async fn announce(broker: &BrokerSettings, said: Vec<Event>) -> anyhow::Result<()> {
+    Ok(rabbitmq::announce(broker_options("klatch-user", broker)?, said).await?)
 }
 
 /// What a gateway asks api replicas, believing whom it is told to believe.

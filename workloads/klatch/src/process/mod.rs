@@ -18,6 +18,8 @@ mod reach;
 pub(crate) mod stores;
 mod tls;
 
+pub(crate) use bus::announce;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,

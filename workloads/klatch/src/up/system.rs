@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::lock::{DataFolder, KEYS_FOLDER};
 use crate::{
-    admin::{AdminSocket, Administration},
+    admin::{AdminSocket, Administration, Hearers, Users},
     backup::{Snapshots, clear_left_over},
     rotation, stores,
     workload::{self, Base},
@@ -60,8 +60,8 @@ impl System {
 
         let rotation = rotation::run(Arc::clone(&keys), base.clock.clone(), shutdown.token());
         panic::spawn_critical("key rotation", shutdown.token(), rotation);
-        let revocations = Some(api.revocations());
-        let administration = Administration::new(stores.directory, keys, base.clock.clone(), revocations);
+        let users = Users::new(stores.directory, base.clock.clone(), Hearers::Api(api.revocations()));
+        let administration = Administration::new(users, keys, base.clock.clone());
         start_admin(folder, administration, shutdown)?;
         let metrics = base.metrics()?;
         Ok(Self { base, stores: opened, message_service, notification_service, api, gateway, metrics })

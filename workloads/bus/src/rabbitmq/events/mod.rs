@@ -56,6 +56,8 @@ pub(super) struct Fanout {
     life: Incarnation,
     /// It was said that it lives.
     introduced: AtomicBool,
+    /// It was said that it goes.
+    left: AtomicBool,
     names: Names,
     options: Options,
     consuming: Vec<Arc<Link>>,
@@ -86,6 +88,7 @@ impl RabbitmqEvents {
         let fanout = Arc::new(Fanout {
             life: Incarnation::now(),
             introduced: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             names: names.clone(),
             options: options.clone(),
             consuming: consuming.to_vec(),
@@ -99,6 +102,18 @@ impl RabbitmqEvents {
         });
         tokio::spawn(beat(Arc::downgrade(&fanout), stop));
         Self(fanout)
+    }
+
+    /// Says goodbye where whoever ends right after must know that it was heard: silence would be a gap to every subscriber. Nothing
+    /// is published afterwards.
+    pub(super) async fn leave(self) {
+        if let Some((everyone, body)) = self.0.goodbye() {
+            self.0.left.store(true, Ordering::Relaxed);
+            say_life(&self.0.outlets, &everyone, &body).await;
+        }
+        for outlet in &self.0.outlets {
+            outlet.flush(&self.0.names.dead_letters()).await;
+        }
     }
 
     /// What can publish for as long as somebody else keeps the streams open.
@@ -191,9 +206,14 @@ impl Fanout {
         say_life(&self.outlets, &self.names.everyone(), &events::encode_life(self.life, false)).await;
     }
 
-    /// Whether anything was ever published here.
+    /// Whether anything was ever published here, and may be again.
     fn publishes(&self) -> bool {
-        self.next_publisher.load(Ordering::Relaxed) > events::LIFE + 1
+        self.next_publisher.load(Ordering::Relaxed) > events::LIFE + 1 && !self.left.load(Ordering::Relaxed)
+    }
+
+    /// What is said at the end, and to whom.
+    fn goodbye(&self) -> Option<(String, Vec<u8>)> {
+        self.publishes().then(|| (self.names.everyone(), events::encode_life(self.life, true)))
     }
 }
 
@@ -266,7 +286,7 @@ impl Drop for Fanout {
     fn drop(&mut self) {
         let outlets = self.outlets.clone();
         let subscribers: Vec<_> = self.subscribers.lock().values().filter_map(|(one, _)| one.upgrade()).collect();
-        let goodbye = self.publishes().then(|| (self.names.everyone(), events::encode_life(self.life, true)));
+        let goodbye = self.goodbye();
         self.runtime.spawn(async move {
             let last = async {
                 if let Some((everyone, body)) = goodbye {
