@@ -20,7 +20,10 @@ use super::{
 use crate::{
     failure::Failure,
     stores,
-    up::lock::{DataFolder, Holder, KEYS_FOLDER, check_content, check_exists, holder},
+    up::{
+        lock::{DataFolder, Holder, KEYS_FOLDER, check_content, check_exists, holder},
+        single_threaded,
+    },
 };
 
 /// How long to wait for a `klatch up` that has the lock but not yet its socket: it may be replaying a long log.
@@ -100,19 +103,13 @@ impl Connection {
 pub(super) fn request(data: &Path, request: Request) -> anyhow::Result<Answer> {
     match reach(data)? {
         Reached::Running(mut connection) => connection.ask(&request),
-        Reached::Stopped(folder) => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("cannot start the async runtime")?;
-            runtime.block_on(async {
-                let stores = stores::open_existing(folder.path()).await?;
-                let keys = Keys::open(&folder.path().join(KEYS_FOLDER)).context("cannot open the signing keys")?;
-                let users = Users::new(Arc::clone(&stores.directory), Clock::system(), Hearers::Nobody);
-                let answer = Administration::new(users, keys, Clock::system()).perform(request).await;
-                stores.close().await;
-                Ok(answer)
-            })
-        }
+        Reached::Stopped(folder) => single_threaded()?.block_on(async {
+            let stores = stores::open_existing(folder.path()).await?;
+            let keys = Keys::open(&folder.path().join(KEYS_FOLDER)).context("cannot open the signing keys")?;
+            let users = Users::new(Arc::clone(&stores.directory), Clock::system(), Hearers::Nobody);
+            let answer = Administration::new(users, keys, Clock::system()).perform(request).await;
+            stores.close().await;
+            Ok(answer)
+        }),
     }
 }

@@ -39,6 +39,8 @@ pub(crate) fn run(command: KeysCommand) -> anyhow::Result<()> {
             Ok(())
         }
         Answer::Refused { detail } => Err(Failure::refused(detail).into()),
-        Answer::Copied { .. } => Err(Failure::local("the running klatch gave an answer that does not fit").into()),
+        Answer::Unfinished { .. } | Answer::Copied { .. } => {
+            Err(Failure::local("the running klatch gave an answer that does not fit").into())
+        }
     }
 }

@@ -91,6 +91,11 @@ pub(crate) enum Answer {
         /// Its folder.
         folder: PathBuf,
     },
+    /// It may be done in part, and doing it again does the rest.
+    Unfinished {
+        /// What is done, and what kept the rest from it, for people.
+        detail: String,
+    },
     /// Nothing was changed.
     Refused {
         /// Why, for people.

@@ -119,6 +119,13 @@ pub(crate) fn run(command: UserCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Answer::Unfinished { detail } => {
+            // It may be the one by now.
+            if let Some(password) = generated {
+                output::line(&password)?;
+            }
+            Err(Failure::unreachable(format!("{detail}; do it again")).into())
+        }
         Answer::Refused { detail } => Err(Failure::refused(detail).into()),
         Answer::Copied { .. } => Err(Failure::local("the running klatch gave an answer that does not fit").into()),
     }

@@ -7,7 +7,7 @@ use super::request::{Answer, Password, UserRequest};
 use crate::process;
 use klatch_api::Revocations;
 use klatch_domain::{DisplayName, Email, Event, Timestamp, UserId, Username};
-use klatch_identity::{Passwords, check_password};
+use klatch_identity::{LONGEST_TOKEN, Passwords, check_password};
 use klatch_service_kit::Clock;
 use klatch_settings::BrokerSettings;
 use klatch_store::{
@@ -54,7 +54,7 @@ impl Users {
         Self { directory, passwords: Passwords::new(1), clock, hearers }
     }
 
-    /// Carries a request out. What fails changes nothing. Not cancel safe: a dropped call may have done half of it, and
+    /// Carries a request out. What is refused changes nothing. Not cancel safe: a dropped call may have done half of it, and
     /// repeating it does the rest.
     pub(crate) async fn perform(&self, request: UserRequest) -> Answer {
         let done = match request {
@@ -66,11 +66,11 @@ impl Users {
             UserRequest::ResetPassword { username, password } => self.reset_password(&username, password).await,
             UserRequest::MakeAdmin { username } => self.make_admin(&username).await,
         };
-        done.unwrap_or_else(|refused| {
-            Answer::refused(match refused {
-                Refused::Owner(detail) => detail,
-                Refused::Store(error) => format!("the directory could not do it: {error}"),
-            })
+        done.unwrap_or_else(|refused| match refused {
+            Refused::Owner(detail) => Answer::refused(detail),
+            Refused::Store(error) => {
+                Answer::Unfinished { detail: format!("the directory has not done all of it: {error}") }
+            }
         })
     }
 
@@ -140,7 +140,7 @@ impl Users {
     }
 
     /// Ends every session of the user, in the store first and then where they are in use. `detail` says what was done before.
-    async fn end_sessions(&self, user: UserId, mut detail: String) -> Result<Answer, Refused> {
+    async fn end_sessions(&self, user: UserId, detail: String) -> Result<Answer, Refused> {
         let ended = match &self.hearers {
             Hearers::Api(api) => api.end(user, Revoke::All).await?,
             Hearers::Nobody | Hearers::Cluster(_) => {
@@ -148,18 +148,21 @@ impl Users {
             }
         };
         if let Hearers::Cluster(broker) = &self.hearers
-            && !ended.is_empty()
+            && let Err(error) = self.tell(broker, user).await?
         {
-            let events = ended.iter().map(|session| Event::SessionRevoked { session: *session, user });
-            if let Err(error) = process::announce(broker, events.collect()).await {
-                // Gateways read every minute what was ended, apis only what they hear.
-                detail.push_str(&format!(
-                    "; the others could not be told ({error:#}): connections close within a minute, and calls by tokens that they \
-have may be answered until these expire"
-                ));
-            }
+            // Gateways read every minute what has ended; apis where they have missed something, and know that.
+            let open = "connections close within a minute, but their access tokens may be taken until they expire";
+            return Ok(Answer::Unfinished { detail: format!("{detail}; nobody heard of it ({error:#}): {open}") });
         }
         Ok(Answer::Done { detail, ended_sessions: ended.len() })
+    }
+
+    /// Also of what had ended before: whoever ended it may have died before the telling.
+    async fn tell(&self, broker: &BrokerSettings, user: UserId) -> Result<anyhow::Result<()>, StoreError> {
+        let lately = self.directory.revoked_since(self.now().minus(LONGEST_TOKEN)).await?;
+        let theirs = lately.into_iter().filter(|(_, whose)| *whose == user);
+        let events: Vec<_> = theirs.map(|(session, user)| Event::SessionRevoked { session, user }).collect();
+        Ok(if events.is_empty() { Ok(()) } else { process::announce(broker, events).await })
     }
 
     fn now(&self) -> Timestamp {

@@ -23,6 +23,7 @@ use crate::{
     admin::{Answer, Reached, Request, reach},
     failure::Failure,
     output,
+    up::single_threaded,
 };
 
 /// Bytes gathered before they go to the file.
@@ -53,17 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             // The copy is there as long as the connection is.
             Answer::Copied { folder } => write(&folder, taken_at, file)?,
             Answer::Refused { detail } => return Err(Failure::local(detail).into()),
-            Answer::Done { .. } => {
+            Answer::Done { .. } | Answer::Unfinished { .. } => {
                 return Err(Failure::local("the running klatch gave an answer that does not fit").into());
             }
         },
         Reached::Stopped(folder) => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("cannot start the async runtime")?;
             clear_left_over(folder.path())?;
-            let copy = runtime.block_on(Snapshots::new(folder.path()).copy())?;
+            let copy = single_threaded()?.block_on(Snapshots::new(folder.path()).copy())?;
             write(copy.folder(), taken_at, file)?
         }
     };

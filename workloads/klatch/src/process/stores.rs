@@ -41,6 +41,14 @@ pub(crate) async fn open(settings: &DatabaseSettings) -> anyhow::Result<Opened> 
     Ok(Opened(postgres::open(options(settings)?).await.context("cannot open the databases")?))
 }
 
+/// Opens the directory alone.
+///
+/// # Errors
+/// Why it cannot be used; [`StoreError`](klatch_store::StoreError) is what it came from.
+pub(crate) async fn open_directory(settings: &DatabaseSettings) -> anyhow::Result<Arc<PostgresDirectory>> {
+    postgres::open_directory(&options(settings)?).await.context("cannot open the directory")
+}
+
 /// Brings a cluster's databases to this version's schema, and makes their slots where there are none.
 pub(super) async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<SlotMap> {
     postgres::migrate(&options(settings)?, settings.slots).await.context("cannot migrate the databases")

@@ -103,6 +103,11 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the async runtime")
 }
 
+/// For a command that does one thing.
+pub(crate) fn single_threaded() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the async runtime")
+}
+
 /// Sets up the log and the traces of this process, which a collector knows as `service`.
 pub(crate) fn start_telemetry(service: &'static str, settings: &TraceSettings) -> anyhow::Result<()> {
     let trace = trace::Options {

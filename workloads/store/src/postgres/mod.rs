@@ -85,6 +85,20 @@ fn first_map(options: &Options, slots: u16) -> Result<SlotMap, StoreError> {
         .map_err(|error| StoreError::Unusable { step: "make the slot map", detail: error.to_string() })
 }
 
+/// Opens a cluster's directory alone, without its replicas: for who must come through whatever the shards are like.
+///
+/// # Errors
+/// [`StoreError::Unusable`], in words, when it must be migrated first or is newer than this program; [`StoreError::Unavailable`].
+pub async fn open_directory(options: &Options) -> Result<Arc<PostgresDirectory>, StoreError> {
+    Ok(Arc::new(PostgresDirectory::new(primary(options).await?, Vec::new())))
+}
+
+async fn primary(options: &Options) -> Result<Database, StoreError> {
+    let primary = Database::new(&options.directory, options.pools.directory);
+    migration::check_schema(&primary, migration::DIRECTORY).await?;
+    Ok(primary)
+}
+
 /// Opens a cluster's databases, as [`migrate`] left them. The directory must be there; a shard that is away is looked at
 /// when it is back, with the first call that needs it, so that one dead shard keeps nobody from starting.
 ///
@@ -92,14 +106,13 @@ fn first_map(options: &Options, slots: u16) -> Result<SlotMap, StoreError> {
 /// [`StoreError::Unusable`], in words, when something must be migrated first, is newer than this program, or is missing
 /// from the options; [`StoreError::Unavailable`] without the directory.
 pub async fn open(options: Options) -> Result<PostgresStores, StoreError> {
-    let directory_database = Database::new(&options.directory, options.pools.directory);
-    migration::check_schema(&directory_database, migration::DIRECTORY).await?;
-    let cluster = slots::cluster(&directory_database).await?;
+    let primary = primary(&options).await?;
+    let cluster = slots::cluster(&primary).await?;
     let replicas: Vec<_> =
         options.replicas.iter().map(|replica| Database::new(replica, options.pools.replica)).collect();
-    let mut databases = vec![directory_database.clone()];
+    let mut databases = vec![primary.clone()];
     databases.extend(replicas.iter().cloned());
-    let directory = Arc::new(PostgresDirectory::new(directory_database, replicas));
+    let directory = Arc::new(PostgresDirectory::new(primary, replicas));
     let map = directory.slot_map().await?.ok_or_else(|| StoreError::Unusable {
         step: "read the slot map",
         detail: "the directory has no slot map yet: run `klatch migrate`".to_owned(),
