@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -9,6 +10,8 @@ use klatch_tests::kube::charts::{root, run, template};
 
 use super::kube_definition::plane;
 
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
 /// Far above what a controller takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,10 +36,15 @@ fn both_charts_are_without_fault() {
     }
 }
 
-/// Whom the definitions' chart lets read and write ChatClusters.
-fn roles() -> String {
+/// What the definitions' chart makes.
+fn definitions(more: &[&str]) -> String {
     let chart = ["template", "klatch-operator-crds", "charts/klatch-operator-crds", "--kube-version=1.34.0"];
-    run(&[&chart[..], &["--show-only", "templates/roles.yaml"]].concat()).unwrap()
+    run(&[&chart[..], more].concat()).unwrap()
+}
+
+/// Whom it lets read and write ChatClusters.
+fn roles() -> String {
+    definitions(&["--show-only", "templates/roles.yaml"])
 }
 
 /// Nobody needs to administer a cluster to have a chat in their namespace; and no more comes with it.
@@ -65,15 +73,18 @@ fn who_may_edit_a_namespace_may_edit_its_chat_clusters() {
         // The roles are put together by a controller.
         while kubectl.run(&can).output.trim() != told {
             assert!(began.elapsed() < PATIENCE, "{role} {verb} {part}: not {told}");
+            sleep(LOOK);
         }
     }
 }
 
 #[test]
-fn roles_are_left_to_whoever_wants_to_write_their_own() {
-    let chart = ["template", "klatch-operator-crds", "charts/klatch-operator-crds", "--kube-version=1.34.0"];
-    let rendered = run(&[&chart[..], &["--set", "aggregateRoles=false"]].concat()).unwrap();
-    assert!(rendered.contains("kind: CustomResourceDefinition") && !rendered.contains("ClusterRole"), "{rendered}");
+fn roles_are_left_to_whoever_writes_their_own_and_carry_what_a_cluster_wants() {
+    let none = definitions(&["--set", "aggregateRoles=false"]);
+    assert!(none.contains("kind: CustomResourceDefinition") && !none.contains("ClusterRole"), "{none}");
+    let all = definitions(&["--set", "labels.owner=chat,annotations.paged=nobody"]);
+    let made = all.matches("\nkind: ").count();
+    assert_eq!((all.matches("owner: chat").count(), all.matches("paged: nobody").count()), (made, made), "{all}");
 }
 
 #[test]
