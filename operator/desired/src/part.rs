@@ -5,8 +5,8 @@ use klatch_crd::{ChatCluster, ManagedPostgres, PostgresConnection, Provider};
 /// One message shard.
 #[derive(Debug, Clone)]
 pub(crate) struct Shard<'a> {
-    /// Its number in the slot map, for life: sets and their shards in the order they stand in, which this version does not let
-    /// change.
+    /// Its number in the slot map, for life: sets and their shards in the order they stand in. The rules of klatch-crd over
+    /// `shardSets` and `external.shards` keep both in that order.
     pub(crate) id: u16,
     /// `main-0`, or the external shard's own name behind its set's.
     pub(crate) name: String,

@@ -16,11 +16,11 @@ use k8s_openapi::{
         util::intstr::IntOrString,
     },
 };
-use klatch_crd::{PodMetadata, PullPolicy, Resources, Scheduling};
+use klatch_crd::{Amounts, PodMetadata, PullPolicy, Resources, Scheduling};
 use klatch_settings::place;
 use serde_json::json;
 
-use crate::{Context, Object, Role, Texts, role::Port, size::default_resources};
+use crate::{Context, Object, Role, Texts, role::Port, size};
 
 /// User and group of every pod: no image's own, so that one file of users fits all.
 pub(crate) const USER: i64 = 10_001;
@@ -85,33 +85,14 @@ fn pod_security() -> PodSecurityContext {
     }
 }
 
-/// Requests and limits: what is said, else what a small node has room for.
+/// Requests and limits, as Kubernetes writes them.
 pub(crate) fn resources(role: Role, said: Option<&Resources>) -> ResourceRequirements {
-    let (cpu, memory, most) = default_resources(role);
-    let mut requests = quantities([("cpu", cpu), ("memory", memory)]);
-    let mut limits = quantities([("memory", most)]);
-    for (amounts, into) in [
-        (said.and_then(|one| one.requests.as_ref()), &mut requests),
-        (said.and_then(|one| one.limits.as_ref()), &mut limits),
-    ] {
-        let Some(amounts) = amounts else { continue };
-        for (name, amount) in [("cpu", &amounts.cpu), ("memory", &amounts.memory)] {
-            if let Some(amount) = amount {
-                into.insert(name.to_owned(), Quantity(amount.0.clone()));
-            }
-        }
-    }
-    // Never more promised than allowed: a small limit alone lowers the default request.
-    for (name, limit) in &limits {
-        let units = |quantity: &Quantity| klatch_crd::Quantity(quantity.0.clone()).units();
-        if let Some(request) = requests.get_mut(name)
-            && name == "memory"
-            && units(request) > units(limit)
-        {
-            *request = limit.clone();
-        }
-    }
-    ResourceRequirements { requests: Some(requests), limits: Some(limits), claims: None }
+    let (requests, limits) = size::resources(role, said);
+    let of = |amounts: Amounts| -> BTreeMap<String, Quantity> {
+        let named = [("cpu", amounts.cpu), ("memory", amounts.memory)].into_iter();
+        named.filter_map(|(name, amount)| Some((name.to_owned(), Quantity(amount?.0)))).collect()
+    };
+    ResourceRequirements { requests: Some(of(requests)), limits: Some(of(limits)), claims: None }
 }
 
 fn quantities<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, Quantity> {

@@ -1,7 +1,7 @@
 //! How many, and how large: what the user leaves out is decided here, and shown by `klatch plan`.
 
 use klatch_crd::{
-    Autoscale, ChatCluster, Fixed, PostgresConnection, Provider, Quantity, Resources, Scaling, ScalingType,
+    Amounts, Autoscale, ChatCluster, Fixed, PostgresConnection, Provider, Quantity, Resources, Scaling, ScalingType,
 };
 
 use crate::Role;
@@ -180,8 +180,8 @@ pub(crate) fn scaling(cluster: &ChatCluster, role: Role) -> Option<&Scaling> {
     workload.scaling.as_ref()
 }
 
-/// Processors and memory of a pod when nothing is said: all of a small cluster fits a node of two cores.
-pub(crate) fn default_resources(role: Role) -> (&'static str, &'static str, &'static str) {
+/// Processors, memory and most memory of a pod when nothing is said: all of a small cluster fits a node of two cores.
+fn default_resources(role: Role) -> (&'static str, &'static str, &'static str) {
     match role {
         // Some 10 KB a connection: 40,000 are 400 MB.
         Role::Gateway => ("50m", "64Mi", "1Gi"),
@@ -195,11 +195,35 @@ pub(crate) fn default_resources(role: Role) -> (&'static str, &'static str, &'st
     }
 }
 
-/// Memory a pod may take, bytes.
-pub(crate) fn memory_limit(role: Role, resources: Option<&Resources>) -> u64 {
-    let said = resources.and_then(|one| one.limits.as_ref()).and_then(|limits| limits.memory.as_ref());
-    let limit = said.cloned().unwrap_or_else(|| Quantity::from(default_resources(role).2));
-    limit.units().unwrap_or_default()
+/// What a pod is promised, and what it may take at most: what is said, else what a small node has room for.
+pub(crate) fn resources(role: Role, said: Option<&Resources>) -> (Amounts, Amounts) {
+    let said = said.cloned().unwrap_or_default();
+    let (requests, limits) = (said.requests.unwrap_or_default(), said.limits.unwrap_or_default());
+    let (cpu, memory, most) = default_resources(role);
+    let (cpu, most_cpu) = within(requests.cpu, limits.cpu, cpu, None);
+    let (memory, most_memory) = within(requests.memory, limits.memory, memory, Some(most));
+    (Amounts { cpu, memory }, Amounts { cpu: most_cpu, memory: most_memory })
+}
+
+/// Request and limit of one resource. An apiserver refuses a request above its limit, so who says one of them moves the default of the
+/// other: a large request lifts the limit, a small limit lowers the request.
+fn within(
+    request: Option<Quantity>,
+    limit: Option<Quantity>,
+    default: &str,
+    most: Option<&str>,
+) -> (Option<Quantity>, Option<Quantity>) {
+    let lifted = |most: &str| request.iter().cloned().chain([Quantity::from(most)]).max_by_key(Quantity::nano);
+    let limit = limit.or_else(|| most.and_then(lifted));
+    let request = request.unwrap_or_else(|| Quantity::from(default));
+    let lowered = [Some(request), limit.clone()].into_iter().flatten().min_by_key(Quantity::nano);
+    (lowered, limit)
+}
+
+/// Memory a pod may take, bytes: services measure what they keep in it by that.
+pub(crate) fn memory_limit(role: Role, said: Option<&Resources>) -> u64 {
+    let (_, limits) = resources(role, said);
+    limits.memory.and_then(|limit| limit.units()).unwrap_or_default()
 }
 
 /// The size of a volume.

@@ -11,8 +11,9 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
-use klatch_crd::{Pod, PostgresConnection, Provider, PullPolicy};
+use klatch_crd::{Pod, PostgresConnection, Provider, PullPolicy, Scheduling};
 use klatch_settings::{STOP_SECONDS, place};
+use serde_json::json;
 
 use crate::{
     Context, Login, Object, Role, Texts, configuration,
@@ -44,6 +45,8 @@ fn said<'a>(context: &'a Context<'_>, role: Role) -> Said<'a> {
         Role::Api => &spec.api.pod,
         Role::MessageService => &spec.message_service.pod,
         Role::NotificationService => &spec.notification_service.pod,
+        // It runs where api may, which waits for it: among nodes that are all tainted it would find no other.
+        Role::Migrate => return Said { scheduling: spec.api.pod.scheduling.as_ref(), ..Said::default() },
         _ => return Said::default(),
     };
     Said { resources: pod.resources.as_ref(), scheduling: pod.scheduling.as_ref(), metadata: pod.pod_metadata.as_ref() }
@@ -54,7 +57,8 @@ pub(crate) fn objects(context: &Context<'_>, role: Role) -> Vec<Object> {
     let (config, config_map) = config(context, role);
     let mut objects = vec![config_map, deployment(context, role, &config)];
     objects.extend(services(context, role));
-    if context.sizes.of(role).least > 1 {
+    // Where an autoscaler may leave one there are more at other times. The one may go, too: one at a time may.
+    if context.sizes.of(role).most > 1 {
         objects.push(disruption_budget(context, role));
     }
     objects
@@ -318,6 +322,11 @@ fn said_beside(context: &Context<'_>, mut add: impl FnMut(&str)) {
     if image.pull_policy != PullPolicy::default() {
         pod::pull_policy(context).iter().for_each(|policy| add(policy));
     }
+    if let Some(scheduling) = said(context, Role::Migrate).scheduling
+        && *scheduling != Scheduling::default()
+    {
+        add(&json!(scheduling).to_string());
+    }
     external_database_files(context, &mut |secret, _, file| {
         add(file);
         add(&secret);
@@ -340,12 +349,13 @@ pub(crate) fn migrate(context: &Context<'_>) -> Vec<Object> {
         content.push('\0');
         content.push_str(word);
     });
+    let said = said(context, Role::Migrate);
     let job = Object::new(&Job {
         metadata: metadata(context, context.names.hashed("migrate", content.as_bytes()), labels.clone()),
         spec: Some(JobSpec {
             backoff_limit: Some(MIGRATE_TRIES - 1),
             active_deadline_seconds: Some(MIGRATE_SECONDS),
-            template: pod::template(context, Role::Migrate, labels, Said::default(), MIGRATE_STOP_SECONDS, pod),
+            template: pod::template(context, Role::Migrate, labels, said, MIGRATE_STOP_SECONDS, pod),
             ..JobSpec::default()
         }),
         status: None,

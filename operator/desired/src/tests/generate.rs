@@ -15,6 +15,14 @@ fn scaling() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// One of both: the other is the operator's.
+fn resources() -> impl Strategy<Value = Value> {
+    (prop_oneof![Just("requests"), Just("limits")], 1..4_000_u32, 1..4_000_u32).prop_map(|(said, cpu, memory)| {
+        let amounts = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Mi")});
+        json!({said: amounts})
+    })
+}
+
 fn connection(name: &'static str) -> Value {
     json!({"host": format!("{name}.example.org"), "secretRef": {"name": format!("{name}-login")}, "tls": {"caSecretRef": {"name": "ca"}}})
 }
@@ -22,8 +30,9 @@ fn connection(name: &'static str) -> Value {
 fn shard_set(name: &'static str) -> impl Strategy<Value = Value> {
     prop_oneof![
         (1..5_u32).prop_map(move |shards| json!({"name": name, "shards": shards})),
-        (1..5_u32, 1..100_u32).prop_map(move |(shards, size)| {
-            json!({"name": name, "shards": shards, "managed": {"storage": {"size": format!("{size}Gi")}}})
+        (1..5_u32, 1..100_u32, resources()).prop_map(move |(shards, size, resources)| {
+            let storage = json!({"size": format!("{size}Gi")});
+            json!({"name": name, "shards": shards, "managed": {"storage": storage, "resources": resources}})
         }),
         (1..4_u32).prop_map(move |count| {
             let shards: Vec<_> = (0..count)
@@ -59,7 +68,8 @@ pub(super) fn cluster() -> impl Strategy<Value = ChatCluster> {
     let workloads = (scaling(), scaling(), scaling(), scaling());
     let sets = (shard_set("main"), prop::option::of(shard_set("more")));
     let managed = (any::<[bool; 3]>(), prop_oneof![Just(1), Just(3), Just(5)], 1..20_u16, 1..20_u16);
-    (name, workloads, sets, endpoint(), managed).prop_map(|(name, workloads, sets, endpoint, managed)| {
+    let whole = (name, workloads, sets, endpoint(), managed, resources());
+    whole.prop_map(|(name, workloads, sets, endpoint, managed, resources)| {
         let ([directory, broker, cache], brokers, queues, lanes) = managed;
         let sets: Vec<_> = [Some(sets.0), sets.1].into_iter().flatten().collect();
         let mut spec = json!({"version": "0.1.0", "endpoint": endpoint, "messages": {"shardSets": sets}});
@@ -71,6 +81,7 @@ pub(super) fn cluster() -> impl Strategy<Value = ChatCluster> {
                 spec[field] = json!({"scaling": scaling});
             }
         }
+        spec["messageService"]["resources"] = resources.clone();
         if directory {
             spec["directory"] = json!({"provider": "External", "external": connection("directory")});
         }
@@ -78,7 +89,7 @@ pub(super) fn cluster() -> impl Strategy<Value = ChatCluster> {
             let management = json!({"url": "https://rabbitmq.example.org:15671", "secretRef": {"name": "admin"}});
             json!({"provider": "External", "external": {"brokers": [{"host": "rabbitmq", "management": management}]}})
         } else {
-            json!({"managed": {"replicas": brokers}})
+            json!({"managed": {"replicas": brokers, "resources": resources}})
         };
         spec["broker"]["topology"] = json!({"ingestQueues": queues, "lanes": lanes});
         if cache {

@@ -2,6 +2,7 @@
 
 mod generate;
 mod golden;
+mod pods;
 mod properties;
 mod sizes;
 

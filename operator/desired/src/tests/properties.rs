@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use klatch_crd::{ChatCluster, PostgresConnection, PullPolicy, PullSecret, SecretReference};
+use klatch_crd::{ChatCluster, PostgresConnection, PullPolicy, PullSecret, Quantity, SecretReference};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{generate::cluster, samples};
 use crate::{Content, Desired, LABEL_COMPONENT, LABEL_INSTANCE, Login, Object, Observed, Role, desired};
@@ -39,8 +39,20 @@ fn check_restricted(object: &Object) {
         let security = &container["securityContext"];
         assert_eq!(security["allowPrivilegeEscalation"], false, "{place}");
         assert_eq!(security["readOnlyRootFilesystem"], true, "{place}");
-        assert_eq!(security["capabilities"], serde_json::json!({"drop": ["ALL"]}), "{place}");
+        assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}), "{place}");
         assert!(container["resources"]["limits"]["memory"].is_string(), "{place}: memory without a bound");
+    }
+}
+
+/// No container is promised more than it may take: an apiserver refuses its pod.
+fn check_promises(object: &Object) {
+    let nano = |amount: &Value| Quantity::from(amount.as_str().unwrap()).nano().unwrap();
+    for container in containers(object) {
+        let resources = &container["resources"];
+        for (name, limit) in resources["limits"].as_object().unwrap() {
+            let request = &resources["requests"][name];
+            assert!(nano(request) <= nano(limit), "{}: {name}: {request} of {limit}", object.name());
+        }
     }
 }
 
@@ -182,6 +194,7 @@ fn check_all(desired: &Desired) {
     for object in desired.objects() {
         assert!(seen.insert((object.kind().to_owned(), object.name().to_owned())), "{} twice", object.name());
         check_restricted(object);
+        check_promises(object);
         check_mounts(desired, object);
         check_ports(desired, object);
         check_closed(desired, object);
@@ -287,16 +300,21 @@ fn what_may_mend_a_migration_makes_another_job() {
     fn shard(cluster: &mut ChatCluster) -> &mut PostgresConnection {
         &mut cluster.spec.messages.shard_sets[0].external.as_mut().unwrap().shards[0].connection
     }
+    fn place(cluster: &mut ChatCluster, said: Value) {
+        cluster.spec.api.pod.scheduling = Some(serde_json::from_value(said).unwrap());
+    }
     let job = |cluster: &ChatCluster| -> String {
         all(cluster).objects().find(|one| one.kind() == "Job").unwrap().name().to_owned()
     };
     let reference = |name: &str| SecretReference { name: name.to_owned() };
-    let changes: [&dyn Fn(&mut ChatCluster); 5] = [
+    let changes: [&dyn Fn(&mut ChatCluster); 7] = [
         &|cluster| cluster.spec.image.pull_secrets.push(PullSecret { name: "registry".to_owned() }),
         &|cluster| cluster.spec.image.pull_policy = PullPolicy::Always,
         &|cluster| directory(cluster).secret_ref = reference("other"),
         &|cluster| shard(cluster).secret_ref = reference("third"),
         &|cluster| shard(cluster).tls.ca_secret_ref = Some(reference("mine")),
+        &|cluster| place(cluster, json!({"nodeSelector": {"pool": "chat"}})),
+        &|cluster| place(cluster, json!({"tolerations": [{"key": "dedicated", "operator": "Exists"}]})),
     ];
     let mut cluster = super::sample("external");
     let mut names = BTreeSet::from([job(&cluster)]);
