@@ -50,7 +50,7 @@ impl Default for ManagedBroker {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BrokerAddress {
-    /// Name or address.
+    /// Name or IPv4 address.
     #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = rules::HOST))]
     pub host: String,
     /// Port of AMQP 0-9-1. Left out: 5672.

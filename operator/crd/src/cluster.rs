@@ -99,7 +99,7 @@ pub struct ChatClusterSpec {
     /// The chat servers, which hold everyone's connection.
     #[serde(default)]
     pub gateway: Gateway,
-    /// The HTTP API and the web client.
+    /// The HTTP API and the web client. Where its pods may run (`scheduling`) the migration of the schema runs, too.
     #[serde(default)]
     pub api: Workload,
     /// The writers of messages. More than there are ingest queues have nothing to do.

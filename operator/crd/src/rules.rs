@@ -141,9 +141,12 @@ pub(crate) const MESSAGES: &[Rule] = &[rule(
     "there are more shards than slots: every shard needs a slot to own; write fewer shards",
 )];
 
+/// Names, as the order of sets and of their shards is the numbers of the shards, and CEL finds two lists with keys equal whatever
+/// their order.
 pub(crate) const SHARD_SETS: &[Rule] = &[rule(
-    "self.all(set, oldSelf.exists(old, old.name == set.name)) && oldSelf.all(old, self.exists(set, set.name == old.name))",
-    "shard sets cannot be added or taken out by this version, as it cannot move slots yet: write the sets that stood here",
+    "self.map(set, set.name) == oldSelf.map(set, set.name)",
+    "this version cannot add shard sets, take them out or put them in another order, as shards are numbered in it and slots \
+     cannot move yet: write the sets that stood here, in the order they stood in",
 )];
 
 pub(crate) const SHARD_SET: &[Rule] = &[
@@ -174,9 +177,9 @@ pub(crate) const SHARD_SET: &[Rule] = &[
     ),
     rule(
         "!has(self.external) || !has(oldSelf.external) || \
-         (self.external.shards.all(shard, oldSelf.external.shards.exists(old, old.name == shard.name)) && \
-         size(self.external.shards) == size(oldSelf.external.shards))",
-        "this version cannot add or take out external shards yet, as it cannot move slots: write the shards that stood here",
+         self.external.shards.map(shard, shard.name) == oldSelf.external.shards.map(shard, shard.name)",
+        "this version cannot add external shards, take them out or put them in another order, as shards are numbered in it \
+         and slots cannot move yet: write the shards that stood here, in the order they stood in",
     ),
     STORAGE_SIZE,
     STORAGE_CLASS,
@@ -212,10 +215,23 @@ pub(crate) const BROKER: &[Rule] = &[
         "this version cannot change the number of brokers yet, as queues would stay where they are: write the replicas that \
          stood here (3 when nothing was said)",
     ),
+    // A broker is known by its host, and by its port where several share one. Its place is looked for among booleans: for texts in a
+    // list that CEL made, an apiserver's estimate of the cost has no bound, and the definition would be refused.
     rule(
-        "!has(self.external) || !has(oldSelf.external) || size(self.external.brokers) == size(oldSelf.external.brokers)",
-        "the number of external.brokers is fixed when a ChatCluster is made, as queues are dealt out among them: write as many \
-         as stood here",
+        "!has(self.external) || !has(oldSelf.external) || (size(self.external.brokers) == size(oldSelf.external.brokers) && \
+         oldSelf.external.brokers.all(old, \
+         self.external.brokers.map(one, one.host == old.host).indexOf(true) in \
+         [-1, oldSelf.external.brokers.map(one, one.host == old.host).indexOf(true)] && \
+         self.external.brokers.map(one, one.host == old.host && one.port == old.port).indexOf(true) in \
+         [-1, oldSelf.external.brokers.map(one, one.host == old.host && one.port == old.port).indexOf(true)]))",
+        "the number and the order of external.brokers are fixed when a ChatCluster is made, as queues are dealt out among them: \
+         write as many as stood here, each where it stood; a broker may get another host or port there",
+    ),
+    // It becomes part of a URI; databases and Redis are connected to by the host as it is. What is no address at all HOST refuses.
+    rule(
+        "!has(self.external) || self.external.brokers.all(broker, !isIP(broker.host) || !broker.host.contains(':'))",
+        "this version cannot reach a broker by an IPv6 address: write the host of external.brokers as a name, such as \
+         rabbitmq.example.org, or as an IPv4 address",
     ),
     rule(
         "!has(self.external) || !has(oldSelf.external) || \

@@ -24,10 +24,11 @@ pub struct Amounts {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::RESOURCES))]
 pub struct Resources {
-    /// What the pod is promised. Left out: a size that fits a small node; `klatch plan` shows it.
+    /// What the pod is promised. Left out: a size that fits a small node, and no more than the limit; `klatch plan` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Amounts>,
-    /// What the pod may take at most. Left out: no bound on processors, and for memory one that `klatch plan` shows.
+    /// What the pod may take at most. Left out: no bound on processors, and for memory one that `klatch plan` shows,
+    /// at least what is requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
 }

@@ -104,6 +104,48 @@ fn a_change_is_held_against_what_stood_there() {
     assert_eq!(Checker::default().check_change(&smallest(), &smallest()), []);
 }
 
+/// Queue and lane i are on broker i mod n.
+#[test]
+fn a_broker_keeps_its_place_and_may_get_another_address() {
+    let cluster = |brokers: &[(&str, u16)]| {
+        let one = |&(host, port): &(&str, u16)| {
+            let management = json!({"url": "http://rabbitmq:15672", "secretRef": {"name": "administrator"}});
+            json!({"host": host, "port": port, "management": management})
+        };
+        let brokers: Vec<_> = brokers.iter().map(one).collect();
+        let mut manifest = smallest();
+        manifest["spec"]["broker"] = json!({"provider": "External", "external": {"brokers": brokers}});
+        manifest
+    };
+    let checker = Checker::default();
+    let broken = |old: &[(&str, u16)], new: &[(&str, u16)]| checker.check_change(&cluster(old), &cluster(new)).len();
+
+    let stood = [("a", 1), ("b", 1), ("c", 1)];
+    assert_eq!(broken(&stood, &stood), 0);
+    assert_eq!(broken(&stood, &[("a", 1), ("new", 1), ("c", 2)]), 0, "another host, another port");
+    assert_eq!(broken(&stood, &[("x", 1), ("y", 1), ("z", 1)]), 0, "all of them elsewhere");
+    assert_eq!(broken(&stood, &[("b", 1), ("a", 1), ("c", 1)]), 1, "another order");
+    assert_eq!(broken(&stood, &[("b", 2), ("a", 2), ("c", 2)]), 1, "another order and other ports");
+    assert_eq!(broken(&stood, &[("b", 1), ("c", 1), ("new", 1)]), 1, "all move up");
+    assert_eq!(broken(&stood, &[("a", 1), ("c", 1)]), 1, "one less");
+
+    let shared = [("a", 1), ("a", 2), ("b", 1)];
+    assert_eq!(broken(&shared, &shared), 0);
+    assert_eq!(broken(&shared, &[("a", 1), ("new", 2), ("b", 1)]), 0, "one of a host leaves it");
+    assert_eq!(broken(&shared, &[("a", 3), ("a", 4), ("b", 1)]), 0, "other ports of a host");
+    assert_eq!(broken(&shared, &[("a", 2), ("a", 1), ("b", 1)]), 1, "another order within a host");
+    assert_eq!(broken(&shared, &[("a", 1), ("b", 1), ("a", 2)]), 1, "another order among hosts");
+}
+
+#[test]
+fn databases_and_redis_may_be_at_ipv6_addresses() {
+    let mut manifest = smallest();
+    let host = json!({"host": "fd00::1", "secretRef": {"name": "login"}});
+    manifest["spec"]["directory"] = json!({"provider": "External", "external": host});
+    manifest["spec"]["cache"] = json!({"provider": "External", "external": {"endpoints": [{"host": "fd00::1"}]}});
+    assert_eq!(Checker::default().check_manifest(&manifest), []);
+}
+
 #[test]
 fn null_is_nothing_at_all() {
     let mut manifest = smallest();
