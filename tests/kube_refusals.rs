@@ -93,19 +93,47 @@ async fn a_migration_that_fails_keeps_every_pod_and_names_why() {
     let scene = Scene::new(quiet_plane()).await;
     scene.apply_ten_lines();
     scene.converge(Point::Never).await;
-    let pods =
-        || scene.must(&["get", "deployment", "-o", "jsonpath={.items[*].spec.template.spec.containers[0].image}"]);
+    // Servers start by our own program: the image that the Job shows to be there.
+    let pods = || {
+        let images = "jsonpath={.items[*].spec.template.spec['initContainers','containers'][*].image}";
+        scene.must(&["get", "deployments,statefulsets", "-o", images])
+    };
     let before = pods();
     scene.must(&["patch", "chat", "chat", "--type=merge", "-p", r#"{"spec": {"version": "0.2.0"}}"#]);
     scene.passes(8, Jobs::Fail("0007_broken.sql: syntax error")).await;
     let (migrated, reason, message) = scene.condition("SchemaMigrated").await;
     assert!(!migrated && reason == "MigrationFailed" && message.contains("0007_broken.sql"), "{reason}: {message}");
-    assert_eq!(pods(), before, "no workload was replaced");
+    assert_eq!(pods(), before, "no workload and no server was replaced");
     assert_eq!(scene.status().await.version.as_deref(), Some("0.1.0"));
     scene.must(&["patch", "chat", "chat", "--type=merge", "-p", r#"{"spec": {"version": "0.2.1"}}"#]);
     scene.converge(Point::Never).await;
-    assert!(pods().contains("klatch:0.2.1"), "{}", pods());
+    assert!(pods().contains("klatch:0.2.1") && !pods().contains("klatch:0.1.0"), "{}", pods());
     assert_eq!(scene.must(&["get", "jobs", "-o", "name"]).lines().count(), 1, "the failed one is gone by itself");
+}
+
+/// A class that enlarges nothing, or a quota: everything else goes on, and the status says which volume it is.
+#[tokio::test]
+async fn a_volume_that_is_not_enlarged_keeps_nothing_else_waiting() {
+    let scene = Scene::new(quiet_plane()).await;
+    scene.apply_ten_lines();
+    scene.converge(Point::Never).await;
+    scene.make_bound_claim("chat-postgres-directory", false);
+    let settings = || scene.must(&["get", "deployment", "chat-gateway", "-o", "jsonpath={.metadata.generation}"]);
+    let before = settings();
+    let change =
+        r#"{"spec": {"directory": {"managed": {"storage": {"size": "70Gi"}}}, "limits": {"messagesPerSecond": 7}}}"#;
+    scene.must(&["patch", "chat", "chat", "--type=merge", "-p", change]);
+    // The server is made anew around its pod all the same: a claim that is made later is as large as wanted.
+    scene.passes(2, Jobs::Complete).await;
+    scene.let_go("statefulset", "chat-postgres-directory");
+    scene.passes(8, Jobs::Complete).await;
+    let (stalled, reason, message) = scene.condition("Stalled").await;
+    assert!(stalled && reason == "VolumeNotEnlarged", "{reason}: {message}");
+    assert!(message.contains("data-chat-postgres-directory-0 to 70Gi"), "{message}");
+    assert_ne!(settings(), before, "gateways have their new limit");
+    for part in ["GatewayReady", "MessagesReady", "DirectoryReady"] {
+        assert!(scene.condition(part).await.0, "{part}: people chat");
+    }
 }
 
 /// There is no garbage collector here: what the resource owns is deleted as it would be.

@@ -67,34 +67,12 @@ impl Work {
 
     /// A claim of a class whose volumes grow.
     async fn volume_grows(&self) {
-        self.scene.apply(
-            r#"{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "grows"},
-                "provisioner": "example.org/none", "allowVolumeExpansion": true}"#,
-        );
-        self.scene.make_claim("chat-postgres-directory", Some("grows"));
-        let bound = r#"{"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}"#;
-        self.scene.must(&[
-            "patch",
-            "pvc",
-            "data-chat-postgres-directory-0",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            bound,
-        ]);
+        self.scene.make_bound_claim("chat-postgres-directory", true);
         self.patch(&json!({"spec": {"directory": {"managed": {"storage": {"size": "70Gi"}}}}}));
         for _ in 0..6 {
             pass(&self.operator, &self.scene.key()).await;
         }
-        // Nobody here collects garbage: what waits for that is let go.
-        self.scene.must(&[
-            "patch",
-            "statefulset",
-            "chat-postgres-directory",
-            "--type=merge",
-            "-p",
-            r#"{"metadata": {"finalizers": null}}"#,
-        ]);
+        self.scene.let_go("statefulset", "chat-postgres-directory");
         self.settle().await;
     }
 

@@ -129,12 +129,21 @@ async fn lead(post: Post, mut leader: Leader, stop: &CancellationToken) {
         tracing::info!("this operator has the lease");
         post.operator.metrics.leader.set(1);
         let term = stop.child_token();
-        let work = tokio::spawn(Arc::clone(&post).hold(term.clone()));
-        leader.hold(stop).await;
+        let mut work = tokio::spawn(Arc::clone(&post).hold(term.clone()));
+        let ended = tokio::select! {
+            () = leader.hold(stop) => None,
+            ended = &mut work => Some(ended),
+        };
         post.operator.metrics.leader.set(0);
         term.cancel();
-        if let Err(error) = work.await {
-            tracing::error!(%error, "looking after ChatClusters was interrupted");
+        let ended = match ended {
+            Some(ended) => ended,
+            None => work.await,
+        };
+        if let Err(error) = ended {
+            // A panic. Whoever kept the lease after it would keep everybody else from the work as well.
+            tracing::error!(%error, "looking after ChatClusters was interrupted: this process ends");
+            break;
         }
         if stop.is_cancelled() {
             post.leave().await;

@@ -94,6 +94,24 @@ impl Scene {
         self.apply(&claim.to_string());
     }
 
+    /// The same, bound to a volume of a class that grows, or does not.
+    pub fn make_bound_claim(&self, set: &str, grows: bool) {
+        let class = if grows { "grows" } else { "stays" };
+        self.apply(&format!(
+            r#"{{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {{"name": "{class}"}},
+                "provisioner": "example.org/none", "allowVolumeExpansion": {grows}}}"#
+        ));
+        self.make_claim(set, Some(class));
+        let (claim, bound) =
+            (format!("data-{set}-0"), r#"{"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}"#);
+        self.must(&["patch", "pvc", &claim, "--subresource=status", "--type=merge", "-p", bound]);
+    }
+
+    /// What a deletion waits for is let go: nobody here collects garbage.
+    pub fn let_go(&self, kind: &str, name: &str) {
+        self.must(&["patch", kind, name, "--type=merge", "-p", r#"{"metadata": {"finalizers": null}}"#]);
+    }
+
     /// `kubectl -n NAMESPACE ...`
     pub fn must(&self, arguments: &[&str]) -> String {
         self.kubectl.must(&[&["--namespace", self.namespace.as_str()], arguments].concat())

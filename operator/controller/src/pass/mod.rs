@@ -23,7 +23,7 @@ use crate::{
         conditions::View,
         data::{ADOPT, Data, data},
         gate::Topology,
-        outcome::Outcome,
+        outcome::{Outcome, UNKNOWN_EVERY},
         rotation::{self, ROTATE, Rotation},
         secrets,
         standing::Owner,
@@ -35,6 +35,8 @@ use crate::{
 pub(crate) struct Findings {
     pub(crate) desired: Option<Desired>,
     pub(crate) topology: Option<Topology>,
+    /// Volumes that the cluster does not enlarge, in words.
+    pub(crate) refused: Option<String>,
     /// How long until something is due that no watch tells.
     pub(crate) due: Option<Duration>,
 }
@@ -62,8 +64,8 @@ pub async fn pass(operator: &Operator, key: &Key) -> Passed {
         }
         Err(failure) => count(operator, key, Outcome::Failed(failure)),
     };
-    let next = outcome.next(failures);
-    let next = findings.due.map_or(next, |due| next.min(due));
+    let silent = matches!(findings.topology, Some(Topology::Unknown(_))).then_some(UNKNOWN_EVERY);
+    let next = [findings.due, silent].into_iter().flatten().fold(outcome.next(failures), Duration::min);
     operator.metrics.passed(outcome.name(), begun.elapsed());
     match &outcome {
         Outcome::Failed(failure) => tracing::warn!(%key, failures, next_s = next.as_secs(), "{failure}"),
@@ -176,7 +178,7 @@ async fn step(
     if let Some(outcome) = walk.rotate(&rotation, asked, desired, world, false).await? {
         return Ok(outcome);
     }
-    if let Some(outcome) = walk.phases(desired, world, &mut findings.topology).await? {
+    if let Some(outcome) = walk.phases(desired, world, &mut findings.topology, &mut findings.refused).await? {
         return Ok(outcome);
     }
     if let Some(outcome) = walk.prune(desired, world).await? {
@@ -193,7 +195,12 @@ async fn step(
     {
         return Ok(outcome);
     }
-    Ok(outcome)
+    match findings.refused.take() {
+        Some(message) if matches!(outcome, Outcome::Settled) => {
+            Ok(Outcome::Blocked { reason: "VolumeNotEnlarged", message })
+        }
+        _ => Ok(outcome),
+    }
 }
 
 /// A Secret of the user that is not there, or not whole.

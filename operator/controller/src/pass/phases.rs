@@ -90,9 +90,10 @@ impl Walk<'_> {
         desired: &Desired,
         world: &mut World,
         topology: &mut Option<Topology>,
+        refused: &mut Option<String>,
     ) -> Result<Option<Outcome>, Failure> {
         for phase in &desired.phases {
-            if let Some(outcome) = self.objects(phase, desired, world).await? {
+            if let Some(outcome) = self.objects(phase, desired, world, refused).await? {
                 return Ok(Some(outcome));
             }
             if phase.step == Step::Topology {
@@ -124,8 +125,14 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    async fn objects(&self, phase: &Phase, desired: &Desired, world: &mut World) -> Result<Option<Outcome>, Failure> {
-        let changes = plan::changes(phase, &desired.replicas, self.owner, world);
+    async fn objects(
+        &self,
+        phase: &Phase,
+        desired: &Desired,
+        world: &mut World,
+        refused: &mut Option<String>,
+    ) -> Result<Option<Outcome>, Failure> {
+        let changes = plan::changes(phase, desired, self.owner, world);
         let (mut failed, mut written) = (None, 0_usize);
         let mut made = Vec::new();
         for change in &changes {
@@ -140,6 +147,10 @@ impl Walk<'_> {
                     }
                 }
                 Err(failure) if passes(&failure) => return Err(failure),
+                // A class that enlarges nothing, or a quota: that is the user's to mend, and everything else goes on.
+                Err(failure) if matches!(change, Change::Expand(_)) => {
+                    refused.get_or_insert_with(|| failure.to_string());
+                }
                 // One object that is refused keeps none of the others from being right.
                 Err(failure) => failed = failed.or(Some(failure)),
             }
@@ -148,7 +159,7 @@ impl Walk<'_> {
         for (change, live) in made {
             world.replace(*live);
             if matches!(change, Change::Create(stamped) if stamped.kind.name == "Deployment") {
-                for change in plan::changes(phase, &desired.replicas, self.owner, world) {
+                for change in plan::changes(phase, desired, self.owner, world) {
                     if matches!(change, Change::Replicas(_))
                         && let Done::Live(live) = act::make(&self.operator.client, self.owner, &change).await?
                     {

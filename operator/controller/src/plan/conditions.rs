@@ -246,7 +246,11 @@ fn gateway(view: &View<'_>, world: &World, old: Option<GatewayStatus>) -> Option
     Some(GatewayStatus {
         replicas: number("/status/replicas"),
         ready_replicas: number("/status/readyReplicas"),
-        connections: connections(view.connections, old.and_then(|old| old.connections)),
+        // Where there are none, nobody is asked.
+        connections: match number("/status/replicas") {
+            0 => Some(0),
+            _ => connections(view.connections, old.and_then(|old| old.connections)),
+        },
     })
 }
 

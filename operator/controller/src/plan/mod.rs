@@ -4,6 +4,7 @@ pub mod conditions;
 pub mod data;
 pub mod difference;
 pub mod gate;
+pub mod hold;
 pub mod outcome;
 pub mod prune;
 pub mod renewal;
@@ -14,7 +15,7 @@ pub mod stamp;
 pub mod standing;
 pub mod volume;
 
-use klatch_desired::{Object, Phase, Writer};
+use klatch_desired::{Desired, Object, Phase, Writer};
 
 use crate::{
     kind::Kind,
@@ -40,17 +41,18 @@ pub enum Change {
 
 /// What a phase's objects lack.
 #[must_use]
-pub fn changes(phase: &Phase, replicas: &[klatch_desired::Replicas], owner: &Owner, world: &World) -> Vec<Change> {
+pub fn changes(phase: &Phase, desired: &Desired, owner: &Owner, world: &World) -> Vec<Change> {
     let mut changes = Vec::new();
     for object in &phase.objects {
         let Some(kind) = Kind::of(object.kind()) else { continue };
         let stamped = Stamped::new(kind, object, owner);
         match world.find(kind.name, object.name()) {
             None => changes.push(Change::Create(stamped)),
+            Some(live) if hold::is_held(object, live, desired, world) => {}
             Some(live) => changes.extend(change(object, stamped, live, world)),
         }
     }
-    for wanted in replicas {
+    for wanted in &desired.replicas {
         if let Some(live) = world.find("Deployment", &wanted.deployment)
             && phase.objects.iter().any(|object| object.kind() == "Deployment" && object.name() == wanted.deployment)
             && let Some(write) = replicas::write(wanted.replicas, wanted.writer == Writer::Operator, live)
@@ -62,18 +64,21 @@ pub fn changes(phase: &Phase, replicas: &[klatch_desired::Replicas], owner: &Own
 }
 
 fn change(object: &Object, stamped: Stamped, live: &Live, world: &World) -> Vec<Change> {
+    let mut changes = Vec::new();
     if stamped.kind.name == "StatefulSet" {
-        let expansions = volume::expansions(object, live, world);
-        if !expansions.is_empty() {
-            return expansions.into_iter().map(Change::Expand).collect();
-        }
+        // First: claims that are made later, by what is made anew, are as large from the beginning.
+        changes.extend(volume::expansions(object, live, world).into_iter().map(Change::Expand));
         // One that is going already is waited for.
         if volume::is_to_be_renewed(object, live) && live.metadata.deletion_timestamp.is_none() {
-            return vec![Change::Renew(live.clone())];
+            changes.push(Change::Renew(live.clone()));
+            return changes;
         }
     }
     // A Job's template is fixed once it is made, and its name changes with what it is told: whatever else this version of the
     // operator would write there stays as it is.
     let kept = stamped.kind.name == "Job" && live.annotation(stamp::APPLIED) != Some(&stamped.hash);
-    if kept || stamped.is_applied(live) { Vec::new() } else { vec![Change::Apply(stamped, live.clone())] }
+    if !kept && !stamped.is_applied(live) {
+        changes.push(Change::Apply(stamped, live.clone()));
+    }
+    changes
 }

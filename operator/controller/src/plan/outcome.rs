@@ -10,6 +10,8 @@ pub const SETTLED_EVERY: Duration = Duration::from_secs(600);
 const AFTER_PROGRESS: Duration = Duration::from_millis(200);
 /// Something is awaited: watches say when it has come; this is for what they cannot see, such as a broker.
 const WAITING_EVERY: Duration = Duration::from_secs(10);
+/// All is as it should be as far as anybody knows: a broker did not answer.
+pub const UNKNOWN_EVERY: Duration = Duration::from_secs(30);
 /// The user must do something, which watches see, but for what is outside of the cluster.
 const BLOCKED_EVERY: Duration = Duration::from_secs(300);
 /// The first repetition.
