@@ -12,8 +12,9 @@ use crate::client::{Guard, after, before};
 
 /// How long a call may take: a broker under load answers its management API late, but not this late.
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// Bytes of an answer that are read: a listing of 64 queues has some 100 KB.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of an answer that are read: a listing of 64 queues has some 100 KB. Whom a ChatCluster names as its brokers answers what it
+/// likes, and read as JSON it takes some twenty times that.
+const MOST_BYTES: usize = 1024 * 1024;
 /// Characters of a refusal that are shown.
 const MOST_CHARACTERS: usize = 300;
 
@@ -97,12 +98,14 @@ impl HttpBroker {
             builder = builder.json(body);
         }
         let unreachable = |error: reqwest::Error| BrokerError::Unreachable(words(&error.without_url()));
-        let response = builder.send().await.map_err(unreachable)?;
-        let status = response.status();
-        if response.content_length().is_some_and(|length| length > MOST_BYTES as u64) {
-            return Err(BrokerError::Unreachable("the answer is too large".to_owned()));
+        let mut response = builder.send().await.map_err(unreachable)?;
+        let (status, mut body) = (response.status(), Vec::new());
+        while let Some(part) = response.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&part);
+            if body.len() > MOST_BYTES {
+                return Err(BrokerError::Unreachable("the answer is too large".to_owned()));
+            }
         }
-        let body = response.bytes().await.map_err(unreachable)?;
         match status.as_u16() {
             200..=299 if body.is_empty() => Ok(Some(Value::Null)),
             200..=299 => serde_json::from_slice(&body)
@@ -124,4 +127,44 @@ fn words(error: &dyn std::error::Error) -> String {
         last = source;
     }
     if last.to_string() == error.to_string() { error.to_string() } else { format!("{error}: {last}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::broker::BrokerLogin;
+
+    /// Whoever may write a ChatCluster names who answers.
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let endless = tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            // Who answers before being asked is not listened to.
+            peer.read_buf(&mut Vec::with_capacity(MOST_BYTES)).await.unwrap();
+            let _ = peer.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            let chunk = format!("1000\r\n{}\r\n", "0".repeat(0x1000));
+            let mut sent = 0_usize;
+            while peer.write_all(chunk.as_bytes()).await.is_ok() {
+                sent += chunk.len();
+            }
+            sent
+        });
+        let login = BrokerLogin::new("admin".to_owned(), "password".to_owned());
+        let request = Request { base: &base, verb: "GET", path: "queues".to_owned(), body: None, login: &login };
+        let broker = HttpBroker::new(Vec::new()).unwrap();
+        let said = broker.call(request).await.unwrap_err().to_string();
+        assert_eq!(said, "the answer is too large");
+        drop(broker);
+        assert!(
+            endless.await.unwrap() < 16 * MOST_BYTES,
+            "what was not read was not sent either, but for what buffers hold"
+        );
+    }
 }
