@@ -129,3 +129,21 @@ async fn its_size_is_bounded_both_ways() {
     assert!(rounds > 1, "the bound was met");
     world.end().await;
 }
+
+/// Ids of direct rooms can be computed by anybody: what an answer has room for must not tell how much is said there.
+#[tokio::test]
+async fn rooms_of_others_take_nothing_of_an_answers_room() {
+    let world = World::new().await;
+    let (ada, bob, eve) = (world.person("ada").await, world.person("bob").await, world.person("eve").await);
+    let (theirs, hers) = (world.direct(&ada, &bob).await, world.group(&eve, "mine", &[], "private").await);
+    for _ in 0..20 {
+        world.say(&ada, theirs, &"x".repeat(16 * 1024)).await.is(201, "say");
+    }
+    let rooms: Vec<_> = [theirs; 20].into_iter().chain([hers]).map(from_start).collect();
+    let answer = sync(&world, &eve, json!({"rooms": rooms, "limit": 200})).await;
+    let rooms = answer["rooms"].as_array().unwrap();
+    assert_eq!(rooms[0], json!({"room": theirs, "error": "room_not_found"}));
+    assert_eq!(rooms[20]["more"], false, "all of hers is there");
+    assert!(!rooms[20]["entries"].as_array().unwrap().is_empty());
+    world.end().await;
+}

@@ -10,7 +10,7 @@ use klatch_domain::{
 use klatch_protocol::http::{SyncAnswer, SyncRequest, SyncRoom, SyncRoomAnswer};
 use klatch_store::{
     Shard,
-    shard::{Head, Page, Range},
+    shard::{Head, Page, Range, Standing},
 };
 use tokio::task::JoinSet;
 
@@ -60,24 +60,33 @@ async fn answers(
     asked: &[SyncRoom],
     limit: usize,
 ) -> Result<Vec<SyncRoomAnswer>, Failure> {
+    let inbox = RoomId::inbox_of(caller.user());
+    let may_read = |standings: &HashMap<RoomId, Standing>, room: RoomId| {
+        room == inbox || standings.get(&room).is_some_and(|standing| standing.role.is_some())
+    };
     let rooms: Vec<_> = asked.iter().map(|asked| asked.room).collect();
+    // First: nobody learns of others' rooms by what an answer has room for, or by how long it takes.
+    let mut standings = room_view::standings(shared, &rooms, caller.user()).await?;
+    let rooms: Vec<_> = rooms.into_iter().filter(|room| may_read(&standings, *room)).collect();
     let mut heads = HashMap::with_capacity(rooms.len());
     for (shard, rooms) in shared.shards.by_shard(&rooms) {
         heads.extend(shard.heads(&rooms).await?);
     }
     let (mut pages, fresh) = pages(shared, caller, asked, &heads, limit).await?;
-    // Last: who is a member now was allowed to see all of it.
-    let standings = room_view::standings(shared, &rooms, caller.user()).await?;
+    // Again of what was read: who is a member now was allowed to see all of it.
+    let read: Vec<_> = pages.keys().filter_map(|index| asked.get(*index)).map(|asked| asked.room).collect();
+    if !read.is_empty() {
+        standings.retain(|room, _| !read.contains(room));
+        standings.extend(room_view::standings(shared, &read, caller.user()).await?);
+    }
     for index in fresh {
         if let (Some(asked), Some(page)) = (asked.get(index), pages.get(&index)) {
             shared.recent.keep(asked.room, page, standings.get(&asked.room)).await;
         }
     }
-    let inbox = RoomId::inbox_of(caller.user());
     let mut answered = Vec::with_capacity(asked.len());
     for (index, asked) in asked.iter().enumerate() {
-        let member = standings.get(&asked.room).is_some_and(|standing| standing.role.is_some());
-        answered.push(if member || asked.room == inbox {
+        answered.push(if may_read(&standings, asked.room) {
             found(asked, heads.get(&asked.room).copied(), pages.remove(&index))
         } else {
             not_found(asked.room)
