@@ -158,7 +158,10 @@ impl Registry {
                 continue;
             }
             if user.sends.at_rest(now_micros) && user.held_until.load(Ordering::Relaxed) <= now_micros {
-                known.remove(&user.id);
+                // They may have come again meanwhile, and be another one here.
+                if known.get(&user.id).is_some_and(|one| Arc::ptr_eq(one, user)) {
+                    known.remove(&user.id);
+                }
             } else {
                 kept.push(Arc::clone(user));
             }

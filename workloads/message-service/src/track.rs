@@ -66,10 +66,11 @@ impl Track {
         }
     }
 
-    /// Takes out the later half of what is pending, the latest first, up to the first that would not come again.
+    /// Takes out the later half of what is pending, the latest first, up to the first that would not come again. The last one stays: it is
+    /// what a parked shard is tried with.
     pub(crate) fn shed(&mut self) -> Vec<Item> {
         let mut shed = Vec::new();
-        for _ in 0..self.pending.len().div_ceil(2) {
+        for _ in 0..self.pending.len() / 2 {
             let Some(item) = self.pending.pop_back_if(|item| item.comes_again()) else { break };
             self.note_refused_for_now(&item);
             shed.push(item);
