@@ -1,7 +1,10 @@
 //! Rate limits.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use klatch_settings::{ApiSettings, Limits};
 use serde_json::{Value, json};
 
@@ -117,5 +120,30 @@ async fn calls_of_one_user_are_bounded_by_cost() {
     let rooms: Vec<_> = (0..450).map(|_| json!({"room": bob.user, "position": {"generation": 0, "seq": 0}})).collect();
     world.ask(&ada, "POST", "/v1/sync", json!({"rooms": rooms})).await.is(200, "sync");
     world.ask(&ada, "GET", "/v1/users/me", Value::Null).await.is(429, "it cost all there was");
+    world.end().await;
+}
+
+/// The calls' places are not for whoever lets them hang.
+#[tokio::test]
+async fn calls_that_hang_take_no_place_from_other_addresses() {
+    /// More than any address has.
+    const MANY: usize = 1_024;
+    let world = World::with(limited(Limits::default())).await;
+    let never = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let hang = || world.call("POST", "/v1/sessions").header("content-type", "application/json").raw(never()).send();
+    let mut hanging: Vec<_> = (0..MANY).map(|_| Box::pin(hang())).collect();
+    let mut refused = 0;
+    for call in &mut hanging {
+        if let Poll::Ready(answer) = futures_util::poll!(call) {
+            answer.is(429, "too many of its own").fails("rate_limited");
+            refused += 1;
+        }
+    }
+    assert!(refused >= MANY / 2, "{refused}");
+    let body = json!({"username": "ada", "password": PASSWORD, "device_name": "laptop"});
+    let other = world.call("POST", "/v1/sessions").peer("192.0.2.9").json(&body).send().await;
+    other.is(401, "somebody else is answered").fails("unauthenticated");
+    drop(hanging);
+    world.call("POST", "/v1/sessions").json(&body).send().await.is(401, "and so is the address, later");
     world.end().await;
 }

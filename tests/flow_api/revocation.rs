@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
 use klatch_store::directory::{Revoke, Sessions};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{
     faulty_directory::Fault,
@@ -159,5 +163,23 @@ async fn a_deleted_user_leaves_groups_and_an_owner_behind() {
     world.ask(&bob, "PUT", format!("/v1/friends/{}", ada.user), Value::Null).await.fails("user_not_found");
     let body = json!({"username": "ada", "password": PASSWORD});
     world.call("POST", "/v1/users").json(&body).send().await.is(201, "the name is free again");
+    world.end().await;
+}
+
+/// A token without an end, made by whoever was let in before: the body comes when the session is over.
+#[tokio::test]
+async fn what_was_begun_before_the_end_is_not_done_after_it() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let (phone, _) = world.device(ada.user).await;
+    let (send, sent) = oneshot::channel::<()>();
+    let body = stream::once(async move { sent.await.map(|()| Bytes::from(r#"{"name": "for ever"}"#)) });
+    let call = world.call("POST", "/v1/bot-tokens").token(&phone.token).header("content-type", "application/json");
+    let mut call = Box::pin(call.raw(Body::from_stream(body)).send());
+    assert!(futures_util::poll!(&mut call).is_pending(), "it waits for its body");
+    world.ask(&ada, "DELETE", format!("/v1/sessions/{}", phone.session), Value::Null).await.is(204, "end");
+    send.send(()).unwrap();
+    call.await.is(401, "too late").fails("session_revoked");
+    assert_eq!(world.get(&ada, "/v1/sessions").await["sessions"].as_array().unwrap().len(), 1, "nothing was made");
     world.end().await;
 }

@@ -66,14 +66,23 @@ async fn run(shared: &Arc<Shared>, mut request: Request, next: Next, trace: Trac
     }
     let permit = Arc::clone(&shared.calls).try_acquire_owned().map_err(|_| Failure::busy(RETRY_AFTER_MS))?;
     let address = shared.proxies.client_of(request.extensions(), request.headers());
-    let authenticated = auth::admit(shared, request.headers(), address).await?;
+    let place = shared.under_way.begin(address).ok_or_else(|| {
+        shared.metrics.limited("address");
+        Failure::rate_limited(RETRY_AFTER_MS, "too many calls of this address are under way")
+    })?;
+    let mut authenticated = auth::admit(shared, request.headers(), address).await?;
+    let only_reads = body::only_reads(request.method());
+    if !only_reads {
+        request = body::arrived(request).await;
+        // While that came the session may have ended.
+        authenticated = authenticated.still(shared).await?;
+    }
     request.extensions_mut().insert(authenticated);
     request.extensions_mut().insert(address);
     request.extensions_mut().insert(trace);
-    let only_reads = body::only_reads(request.method());
     let call = async move {
         let response = next.run(request).await;
-        drop(permit);
+        drop((permit, place));
         response
     };
     let response = if only_reads {

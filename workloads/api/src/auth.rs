@@ -18,6 +18,20 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Authenticated(Result<Caller, Failure>);
 
+impl Authenticated {
+    /// What it says some time later.
+    ///
+    /// # Errors
+    /// What keeps the directory from answering.
+    pub(crate) async fn still(self, shared: &Shared) -> Result<Self, Failure> {
+        let Ok(caller) = self.0 else { return Ok(self) };
+        match check_alive(shared, caller.0.session).await {
+            Err(failure) if failure.code.status() != 401 => Err(failure),
+            alive => Ok(Self(alive.map(|()| caller))),
+        }
+    }
+}
+
 impl FromRequestParts<Arc<Shared>> for Caller {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Shared>) -> Result<Self, Failure> {

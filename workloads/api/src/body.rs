@@ -1,7 +1,7 @@
 //! Reading what a caller sent: JSON bodies, queries, ids in paths. Whatever is wrong is `validation_failed` with its field,
 //! but for size (`content_too_large`) and media type.
 
-use std::{collections::HashMap, error::Error, str::FromStr};
+use std::{collections::HashMap, error::Error, str::FromStr, time::Duration};
 
 use axum::{
     Json,
@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, header, request::Parts};
 use http_body_util::LengthLimitError;
 use klatch_domain::{Code, RoomId, SessionId, UserId};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::problem::Failure;
 
@@ -21,6 +22,27 @@ pub(crate) const BODY_BYTES: usize = 256 * 1024;
 /// Bytes of a sync body: the wire contract's 128 KiB, twice what 500 rooms need.
 pub(crate) const SYNC_BODY_BYTES: usize = 128 * 1024;
 
+/// How long a body may take to arrive: 256 KiB over the worst mobile line that still works, 20 KB/s.
+const ARRIVAL: Duration = Duration::from_secs(15);
+
+/// A body that did not arrive: whoever reads it hears why, behind what else there may be to refuse.
+#[derive(Clone)]
+struct NotArrived(Failure);
+
+/// The call with its whole body, or with what kept it from arriving. Whoever sends it slowly, or never, has nothing of a handler.
+pub(crate) async fn arrived(request: Request) -> Request {
+    let (mut parts, body) = request.into_parts();
+    let read = timeout(ARRIVAL, read(&parts.headers, body, BODY_BYTES)).await;
+    let bytes = read.unwrap_or_else(|_| {
+        Err(Failure::new(Code::ValidationFailed, format!("the body did not arrive within {ARRIVAL:?}")))
+    });
+    let bytes = bytes.unwrap_or_else(|failure| {
+        parts.extensions.insert(NotArrived(failure));
+        Bytes::new()
+    });
+    Request::from_parts(parts, Body::from(bytes))
+}
+
 /// A JSON body of at most `LIMIT` bytes. serde_json reads at most 128 levels deep.
 pub(crate) struct JsonBody<T, const LIMIT: usize = BODY_BYTES>(pub(crate) T);
 
@@ -28,7 +50,7 @@ impl<T: DeserializeOwned, S: Sync, const LIMIT: usize> FromRequest<S> for JsonBo
     type Rejection = Failure;
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, LIMIT).await?;
+        let bytes = bytes(&parts, body, LIMIT).await?;
         check_media_type(&parts.headers)?;
         parse(&bytes).map(Self)
     }
@@ -41,12 +63,20 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for OptionalBody<T> 
     type Rejection = Failure;
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, BODY_BYTES).await?;
+        let bytes = bytes(&parts, body, BODY_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
         check_media_type(&parts.headers)?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// What has arrived.
+async fn bytes(parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Failure> {
+    match parts.extensions.get() {
+        Some(NotArrived(failure)) => Err(failure.clone()),
+        None => read(&parts.headers, body, limit).await,
     }
 }
 
@@ -221,6 +251,17 @@ mod tests {
         }
         let failure = read_as::<SignUp>("application/json", vec![b'{', 0xff, b'}']).await.err().unwrap();
         assert_eq!(failure.code, Code::ValidationFailed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_waited_for_no_longer_than_a_while() {
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let begun = tokio::time::Instant::now();
+        let late = arrived(Request::new(never)).await;
+        assert_eq!(begun.elapsed(), ARRIVAL);
+        assert_eq!(JsonBody::<SignUp>::from_request(late, &()).await.err().unwrap().code, Code::ValidationFailed);
+        let whole = arrived(Request::new(Body::from("{}"))).await;
+        assert_eq!(to_bytes(whole.into_body(), 2).await.unwrap(), "{}");
     }
 
     #[tokio::test]

@@ -47,6 +47,7 @@ mod sign_in_failures;
 mod start;
 mod sync;
 mod trace;
+mod under_way;
 mod users;
 
 pub use openapi::openapi;

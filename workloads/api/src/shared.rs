@@ -24,6 +24,7 @@ use crate::{
     revocation::Revocations,
     shared_rates::SharedRates,
     sign_in_failures::SignInFailures,
+    under_way::UnderWay,
 };
 
 /// Calls under way at a time. Beyond, callers hear `busy` at once instead of waiting in memory.
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) shared_rates: SharedRates,
     pub(crate) recent: Recents,
     pub(crate) calls: Arc<Semaphore>,
+    pub(crate) under_way: Arc<UnderWay>,
     pub(crate) stopping: AtomicBool,
     pub(crate) landing: Landing,
     pub(crate) openapi: String,

@@ -39,6 +39,7 @@ use crate::{
     shared::{CALLS, Shared},
     shared_rates::SharedRates,
     sign_in_failures::SignInFailures,
+    under_way::UnderWay,
 };
 
 /// How long a stop waits for calls under way; `klatch up` has 5 s for everything.
@@ -125,6 +126,7 @@ impl Api {
             recent: Recents::new(bus.recent, Arc::clone(&metrics)),
             shared_rates: SharedRates::new(limits, bus.rate_limits, metrics.rate_limits_unknown.clone()),
             calls: Arc::new(Semaphore::new(CALLS)),
+            under_way: UnderWay::new(limits.enabled),
             stopping: AtomicBool::new(false),
             landing: Landing::new(&settings),
             openapi: openapi().to_json()?,
