@@ -75,19 +75,7 @@ impl World {
         use klatch_store::directory::{RoomProjections, Users};
         let at = Timestamp::from_millis(NOW);
         for (number, id) in self.members.iter().enumerate() {
-            let user = User {
-                id: *id,
-                username: Username::parse(&format!("user{number}")).unwrap(),
-                display_name: None,
-                email: None,
-                avatar: None,
-                status: None,
-                read_receipts: true,
-                do_not_disturb_until: None,
-                is_admin: false,
-                disabled: false,
-                created_at: at,
-            };
+            let user = User::new(*id, Username::parse(&format!("user{number}")).unwrap(), at);
             self.stores.directory.create_user(&user, "hash").await.unwrap();
         }
         let room = RoomProjection {

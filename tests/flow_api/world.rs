@@ -154,19 +154,7 @@ impl World {
 
     /// Somebody new, straight through the store: signing up costs an argon2 hash.
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let user = User {
-            id: UserId::now(),
-            username: Username::parse(name).unwrap(),
-            display_name: None,
-            email: None,
-            avatar: None,
-            status: None,
-            read_receipts: true,
-            do_not_disturb_until: None,
-            is_admin: false,
-            disabled: false,
-            created_at: self.now(),
-        };
+        let user = User::new(UserId::now(), Username::parse(name).unwrap(), self.now());
         self.directory.create_user(&user, &password_hash().await).await.unwrap();
         self.device(user.id).await.0
     }

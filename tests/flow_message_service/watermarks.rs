@@ -36,19 +36,8 @@ impl World {
 
     async fn sign_up(&self, who: Sender, read_receipts: bool) {
         let name = format!("u{}", who.user.uuid().simple());
-        let user = User {
-            id: who.user,
-            username: klatch_domain::Username::parse(&name[..40.min(name.len())]).unwrap(),
-            display_name: None,
-            email: None,
-            avatar: None,
-            status: None,
-            read_receipts: true,
-            do_not_disturb_until: None,
-            is_admin: false,
-            disabled: false,
-            created_at: klatch_domain::Timestamp::from_millis(0),
-        };
+        let name = klatch_domain::Username::parse(&name[..40.min(name.len())]).unwrap();
+        let user = User::new(who.user, name, klatch_domain::Timestamp::from_millis(0));
         self.stores.directory.create_user(&user, "hash").await.unwrap();
         let change = ProfileChange { read_receipts: Some(read_receipts), ..ProfileChange::default() };
         self.stores.directory.change_profile(who.user, &change).await.unwrap();

@@ -37,19 +37,7 @@ pub fn at(seconds: i64) -> Timestamp {
 /// A user with nothing but a name.
 #[must_use]
 pub fn person(name: &str, number: u8) -> User {
-    User {
-        id: user(number),
-        username: Username::parse(name).expect("a username"),
-        display_name: None,
-        email: None,
-        avatar: None,
-        status: None,
-        read_receipts: true,
-        do_not_disturb_until: None,
-        is_admin: false,
-        disabled: false,
-        created_at: at(0),
-    }
+    User::new(user(number), Username::parse(name).expect("a username"), at(0))
 }
 
 fn shown(name: &str) -> Option<DisplayName> {

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod arguments;
+mod bounded;
 pub mod broker;
 pub mod client;
 pub mod failure;

@@ -43,17 +43,9 @@ pub(crate) async fn sign_up(
     let username = name_of("username", Username::parse(&body.username))?;
     check_password(&body.password, &username)?;
     let user = User {
-        id: user_id(&key, &username),
         display_name: given("display_name", body.display_name.as_deref(), DisplayName::parse)?,
         email: given("email", body.email.as_deref(), Email::parse)?,
-        username,
-        avatar: None,
-        status: None,
-        read_receipts: true,
-        do_not_disturb_until: None,
-        is_admin: false,
-        disabled: false,
-        created_at: shared.now(),
+        ..User::new(user_id(&key, &username), username, shared.now())
     };
     // Before the hash is made: a taken name costs no argon2.
     if shared.directory.credentials(&user.username).await?.is_some() {

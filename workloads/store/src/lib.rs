@@ -15,6 +15,7 @@ mod prefix;
 pub mod shard;
 pub mod sqlite;
 mod stored;
+mod user;
 
 pub use directory::Directory;
 pub use error::StoreError;

@@ -8,7 +8,10 @@ use reqwest::{Certificate, Client, ClientBuilder};
 use serde_json::Value;
 
 use super::{Broker, BrokerError, Request};
-use crate::client::{Guard, after, before};
+use crate::{
+    bounded,
+    client::{Guard, after, before},
+};
 
 /// How long a call may take: a broker under load answers its management API late, but not this late.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -99,13 +102,9 @@ impl HttpBroker {
         }
         let unreachable = |error: reqwest::Error| BrokerError::Unreachable(words(&error.without_url()));
         let mut response = builder.send().await.map_err(unreachable)?;
-        let (status, mut body) = (response.status(), Vec::new());
-        while let Some(part) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&part);
-            if body.len() > MOST_BYTES {
-                return Err(BrokerError::Unreachable("the answer is too large".to_owned()));
-            }
-        }
+        let status = response.status();
+        let body = bounded::body(&mut response, MOST_BYTES).await.map_err(unreachable)?;
+        let body = body.ok_or_else(|| BrokerError::Unreachable("the answer is too large".to_owned()))?;
         match status.as_u16() {
             200..=299 if body.is_empty() => Ok(Some(Value::Null)),
             200..=299 => serde_json::from_slice(&body)

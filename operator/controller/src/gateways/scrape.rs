@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::GatewayPod;
+use crate::bounded;
 
 /// How long a gateway may take to answer: an autoscaler waits for all of them.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -72,13 +73,7 @@ impl Scrape for HttpScrape {
     async fn connections(&self, pod: &GatewayPod) -> Result<u64, ScrapeError> {
         let address = (self.address)(pod).ok_or(ScrapeError::NoAddress)?;
         let mut answer = self.client.get(format!("http://{address}/metrics")).send().await?.error_for_status()?;
-        let mut text = Vec::new();
-        while let Some(part) = answer.chunk().await? {
-            text.extend_from_slice(&part);
-            if text.len() > MOST_BYTES {
-                return Err(ScrapeError::NoNumber);
-            }
-        }
+        let text = bounded::body(&mut answer, MOST_BYTES).await?.ok_or(ScrapeError::NoNumber)?;
         gauge(&String::from_utf8_lossy(&text)).ok_or(ScrapeError::NoNumber)
     }
 }

@@ -82,18 +82,11 @@ impl Users {
         email: Option<String>,
     ) -> Result<Answer, Refused> {
         let owner = |error: klatch_domain::NameError| Refused::Owner(error.to_string());
+        let username = Username::parse(username).map_err(owner)?;
         let user = User {
-            id: UserId::now(),
-            username: Username::parse(username).map_err(owner)?,
             display_name: display_name.as_deref().map(DisplayName::parse).transpose().map_err(owner)?,
             email: email.as_deref().map(Email::parse).transpose().map_err(owner)?,
-            avatar: None,
-            status: None,
-            read_receipts: true,
-            do_not_disturb_until: None,
-            is_admin: false,
-            disabled: false,
-            created_at: self.now(),
+            ..User::new(UserId::now(), username, self.now())
         };
         let hash = self.hash(password, &user.username).await?;
         match self.directory.create_user(&user, &hash).await {

@@ -13,10 +13,10 @@ mod sign_in;
 mod tail;
 mod transcript;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use klatch_settings::ENV_SERVER;
 
+use crate::up::single_threaded;
 pub(crate) use connect::roots;
 pub(crate) use refusal::reason;
 
@@ -63,8 +63,7 @@ pub(crate) struct JsonArgument {
 /// # Errors
 /// In words, with the exit code in a [`Failure`](crate::failure::Failure).
 pub(crate) fn run(command: ChatCommand) -> anyhow::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the async runtime")?;
+    let runtime = single_threaded()?;
     let done = runtime.block_on(async {
         match command {
             ChatCommand::SignUp(arguments) => sign_in::sign_up(arguments).await,

@@ -7,12 +7,14 @@ mod server;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context;
 use klatch_settings::{DEFAULT_DATA, ENV_SERVER, UpSettings};
 
 use crate::{
     output::{self, Form},
-    up::lock::{Holder, holder},
+    up::{
+        lock::{Holder, holder},
+        single_threaded,
+    },
 };
 use finding::{Finding, State};
 
@@ -38,9 +40,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When nothing can be printed.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the async runtime")?;
-    let findings = runtime.block_on(examine(arguments));
+    let findings = single_threaded()?.block_on(examine(arguments));
     let form = Form::choose_text(arguments.json);
     for finding in &findings {
         match form {

@@ -43,19 +43,8 @@ pub(super) async fn make(stores: &Stores, count: usize, now: Timestamp) -> anyho
 
 fn one(run: &str, number: usize, now: Timestamp) -> anyhow::Result<(User, Session)> {
     let id = UserId::now();
-    let user = User {
-        id,
-        username: Username::parse(&format!("bench-{run}-{number}")).context("cannot name a user")?,
-        display_name: None,
-        email: None,
-        avatar: None,
-        status: None,
-        read_receipts: true,
-        do_not_disturb_until: None,
-        is_admin: false,
-        disabled: false,
-        created_at: now,
-    };
+    let username = Username::parse(&format!("bench-{run}-{number}")).context("cannot name a user")?;
+    let user = User::new(id, username, now);
     let session = Session {
         id: SessionId::now(),
         user: id,
